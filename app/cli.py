@@ -1,0 +1,130 @@
+"""The command line. Exit codes: 0 yes, 1 no, 2 could not be judged or bad input."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ..refimpl.errors import BadInput
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+console = Console()
+CONVERT_EXTRA = {"torch", "coremltools"}
+
+Weights = Annotated[str | None, typer.Option("--weights", "-w", help="zoo:NAME, .pth or .safetensors")]
+Json = Annotated[Path | None, typer.Option("--json", help="also write the result here")]
+Average = Annotated[int, typer.Option(help="2: a x3 QuickSRNet followed by 2x2 averaging")]
+
+
+@app.callback()
+def options(debug: Annotated[bool, typer.Option("--debug", help="show a traceback when something fails")] = False):
+    """Assay converted super-resolution networks against a golden reference."""
+
+
+@app.command()
+def verify(
+    package: Annotated[Path | None, typer.Argument(help=".mlpackage; without one, the network is exported first")] = None,
+    weights: Weights = None,
+    input: Annotated[Path | None, typer.Option("--input", "-i", help="picture to run; default: a photograph")] = None,
+    json: Json = None,
+    average: Average = 1,
+):
+    """Compare a converted network with its golden reference, layer by layer."""
+    from .verify import run_verify
+
+    raise typer.Exit(run_verify(console, package, weights, input, json, average))
+
+
+@app.command()
+def export(
+    output: Annotated[Path, typer.Option("--output", "-o", help="NAME.mlpackage")],
+    weights: Annotated[str, typer.Option("--weights", "-w", help="zoo:NAME, .pth or .safetensors")] = "zoo:quicksrnet-small-x2",
+    size: Annotated[str, typer.Option(help="input size, HEIGHTxWIDTH")] = "64x64",
+    precision: Annotated[str, typer.Option(help="float16 or float32: what operators compute in")] = "float16",
+    storage: Annotated[str | None, typer.Option(help="float16 or float32: what weights are stored in")] = None,
+    target: Annotated[str, typer.Option(help="iOS16, iOS17 or iOS18")] = "iOS17",
+    io: Annotated[str, typer.Option(help="float32 or float16: type of the input and the output")] = "float32",
+    keep_float32: Annotated[list[str] | None, typer.Option(help="layer or operator type that stays in float32")] = None,
+    average: Average = 1,
+):
+    """Convert a trained network to a Core ML package."""
+    from .packages import run_export
+
+    run_export(console, weights, output, size, precision, storage, target, io, keep_float32 or (), average)
+
+
+@app.command()
+def run(
+    package: Annotated[Path, typer.Argument(help=".mlpackage")],
+    input: Annotated[Path, typer.Option("--input", "-i", help="picture, or .npz with one array per input")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="picture, or .npz")],
+    profile: Annotated[str, typer.Option(help="fp32-accumulate, float32 or float64")] = "fp32-accumulate",
+):
+    """Execute a Core ML package on this machine."""
+    from .packages import run_package
+
+    run_package(console, package, input, output, profile)
+
+
+@app.command()
+def inspect(package: Annotated[Path, typer.Argument(help=".mlpackage")], json: Json = None):
+    """Say what a Core ML package holds."""
+    from .packages import run_inspect
+
+    run_inspect(console, package, json)
+
+
+@app.command()
+def zoo(name: Annotated[str | None, typer.Argument(help="show this network's card")] = None, json: Json = None):
+    """List the embedded networks."""
+    from .zoo import run_zoo
+
+    run_zoo(console, name, json)
+
+
+@app.command()
+def upscale(
+    input: Annotated[Path, typer.Argument(help="PNG or JPEG")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="PNG or JPEG")],
+    model: Annotated[str, typer.Option(help="zoo:NAME, .pth or .safetensors")] = "zoo:quicksrnet-small-x2",
+):
+    """Upscale a picture through the golden reference."""
+    from .progress import bar
+    from .upscale import upscale as upscale_file
+
+    with bar("upscaling") as progress:
+        upscale_file(input, output, model, progress)
+    console.print(f"{output} written")
+
+
+def _say(sentence):
+    """One sentence on stderr, never wrapped, so that it can be found by grep."""
+    Console(stderr=True).print(f"karat: {sentence}", markup=False, highlight=False, soft_wrap=True)
+
+
+def main():
+    """Entry point of the ``karat`` command."""
+    debug = "--debug" in sys.argv
+    try:
+        app()
+    except BadInput as error:
+        if debug:
+            raise
+        _say(str(error))
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if debug or error.name not in CONVERT_EXTRA:
+            raise
+        _say(f"this command needs {error.name}, which is not installed; run: pip install 'karat[convert]'")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        _say("interrupted; nothing was left half written")
+        sys.exit(130)
+    except Exception as error:
+        if debug:
+            raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        _say(f"stopped by {type(error).__name__}: {reason}; run `karat --debug ...` for the traceback")
+        sys.exit(2)

@@ -1,0 +1,32 @@
+"""Results are written beside their target and renamed, so that nobody reads half a file."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from ..refimpl.errors import BadInput
+
+
+def write_bytes(path, content):
+    """Write a file as a whole or not at all.
+
+    Raises
+    ------
+    BadInput
+        When its folder does not exist.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise BadInput(f"the folder {path.parent} does not exist, expected the output's folder to; make it first")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".karat-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)  # mkstemp made it private
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

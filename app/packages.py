@@ -1,0 +1,108 @@
+"""``karat export``, ``karat run`` and ``karat inspect``: Core ML packages on the command line."""
+
+import io
+import json as jsonlib
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+
+from ..convert.mil import open_package
+from ..refimpl.errors import BadInput
+from ..refimpl.load import load
+from .outputs import write_bytes
+from .picture import FORMATS, check_target, read_picture, write_picture
+
+
+def run_export(console, weights, output, size, precision, storage, target, io, keep_float32, average):
+    """Convert a checkpoint; see `karat.convert.export.coreml.export` for the options."""
+    from ..convert.export.coreml import export
+
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
+    if match is None or "0" in match.groups():
+        raise BadInput(f"the size is {size!r}, expected HEIGHTxWIDTH such as 64x64; write it so")
+    shape = (1, 3, int(match[1]), int(match[2]))
+    model = load(weights, **({"average": average} if average != 1 else {}))
+    path = export(model, output, shape, precision, target, storage, io, keep_float32)
+    console.print(f"{path} and {path.stem}.pairing.json written", highlight=False)
+
+
+def run_package(console, package, source, output, profile):
+    """Execute a package on a picture or on the arrays of an ``.npz``."""
+    if Path(output).suffix.lower() != ".npz":
+        check_target(output)
+    program = open_package(package)
+    inputs = _inputs(program, Path(source))
+    results = program.predict(inputs, profile=profile)
+    if Path(output).suffix.lower() == ".npz":
+        content = io.BytesIO()
+        np.savez(content, **results)
+        write_bytes(output, content.getvalue())
+    else:
+        write_picture(output, _picture(results))
+    for name, value in results.items():
+        low, high = (float(f(value)) for f in (np.min, np.max))
+        console.print(f"{name}: {value.dtype} {value.shape} from {low:.4g} to {high:.4g}", highlight=False)
+    console.print(f"{output} written", highlight=False)
+
+
+def _inputs(program, source):
+    if source.suffix.lower() in FORMATS:
+        if len(program.inputs) != 1:
+            names = ", ".join(feature.name for feature in program.inputs)
+            raise BadInput(f"the package takes {names}, a picture is one input; give an .npz with these arrays")
+        return {program.inputs[0].name: read_picture(source)[0]}
+    try:
+        with np.load(source, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise BadInput(f"{source} is no .npz of plain arrays ({error}); save it with numpy.savez") from None
+
+
+def _picture(results):
+    pictures = [v for v in results.values() if v.ndim == 4 and v.shape[:2] == (1, 3)]
+    if len(pictures) != 1:
+        shapes = ", ".join(str(v.shape) for v in results.values())
+        raise BadInput(f"the package gives {shapes}, a picture is one (1, 3, H, W); write an .npz instead")
+    return pictures[0].astype(np.float64)
+
+
+def run_inspect(console, package, json):
+    """Print inputs, outputs, operators and constants of a package."""
+    program = open_package(package)
+    operators = Counter(operation.type for operation in program.operations)
+    constants = Counter()
+    for value in program.constants.values():
+        constants[value.dtype.name] += value.nbytes
+    console.print(f"{program.path.name}: mlprogram, opset {program.opset}, specification {program.specification_version}\n")
+    for title, features in (("input", program.inputs), ("output", program.outputs)):
+        for f in features:
+            console.print(f"{title:<7} {f.name}: {f.image or f.dtype} {f.shape}", highlight=False)
+    console.print()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("operator")
+    table.add_column("count", justify="right")
+    table.add_column("")
+    largest = max(operators.values(), default=1)
+    for name, count in operators.most_common():
+        table.add_row(name, str(count), "▇" * max(1, round(30 * count / largest)))
+    console.print(table)
+    console.print()
+    for name, size in constants.most_common():
+        console.print(f"constants in {name}: {size:,} bytes", highlight=False)
+    unsupported = program.unsupported()
+    if unsupported:
+        console.print(f"not executable here: {', '.join(unsupported)}", highlight=False)
+    if json:
+        document = {
+            "opset": program.opset,
+            "specification_version": program.specification_version,
+            "inputs": [{"name": f.name, "shape": f.shape, "dtype": f.dtype} for f in program.inputs],
+            "outputs": [{"name": f.name, "shape": f.shape, "dtype": f.dtype} for f in program.outputs],
+            "operators": dict(operators),
+            "constant_bytes": dict(constants),
+            "unsupported": unsupported,
+        }
+        write_bytes(json, jsonlib.dumps(document, indent=1).encode())

@@ -1,0 +1,91 @@
+"""8-bit PNG and JPEG pictures as arrays in [0, 1], and back."""
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from ..refimpl.errors import BadInput
+from .outputs import write_bytes
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+
+
+def read_picture(path):
+    """Read a picture, upright.
+
+    Parameters
+    ----------
+    path : path_like
+        An 8-bit grey, palette or RGB picture that Pillow reads.
+
+    Returns
+    -------
+    pixels : ndarray of float64, (1, 3, H, W)
+        In [0, 1]; grey is repeated three times.
+    info : dict
+        "grey" (bool) and "icc_profile" (bytes or None), for `write_picture`.
+
+    Raises
+    ------
+    BadInput
+        When there is no such picture, or one that would lose something: transparency or more than 8 bits.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise BadInput(f"{path} is no file, expected a PNG or JPEG; check the path")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as opened:
+                image = ImageOps.exif_transpose(opened)
+                image.load()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise BadInput(f"{path.name} cannot be read as a picture ({error}), expected a PNG or JPEG; save it again") from None
+    if "A" in image.getbands() or "transparency" in image.info:
+        raise BadInput(f"{path.name} has transparency, expected an opaque picture; flatten it first")
+    if image.mode not in ("1", "L", "P", "RGB"):
+        raise BadInput(f"{path.name} has pixels of type {image.mode}, expected 8-bit grey or RGB; convert it first")
+    pixels = np.asarray(image.convert("RGB"), np.float64).transpose(2, 0, 1)[None] / 255  # (1, 3, H, W)
+    return pixels, {"grey": image.mode in ("1", "L"), "icc_profile": image.info.get("icc_profile")}
+
+
+def write_picture(path, pixels, info=None):
+    """Write a picture as 8-bit PNG or JPEG, beside its target first, then renamed.
+
+    Parameters
+    ----------
+    path : path_like
+        Ends in .png, .jpg or .jpeg.
+    pixels : ndarray, (1, 3, H, W)
+        In [0, 1]; clipped, and rounded to the nearest of 256 values.
+    info : dict, optional
+        As `read_picture` gives it.
+
+    Raises
+    ------
+    BadInput
+        When the format is not one of these, or cannot hold so many pixels.
+    """
+    path, info = Path(path), info or {}
+    check_target(path)
+    array = np.round(np.clip(pixels[0].transpose(1, 2, 0), 0, 1) * 255).astype(np.uint8)  # (H, W, 3)
+    form = FORMATS[path.suffix.lower()]
+    if form == "JPEG" and max(array.shape) > 65500:
+        raise BadInput(f"{path.name} would be {array.shape[1]} x {array.shape[0]}, JPEG holds 65500 a side; write a PNG")
+    image = Image.fromarray(array[..., 1] if info.get("grey") else array)
+    options = {"quality": 95, "subsampling": 0} if form == "JPEG" else {}
+    content = io.BytesIO()
+    image.save(content, form, icc_profile=info.get("icc_profile"), **options)
+    write_bytes(path, content.getvalue())
+
+
+def check_target(path):
+    """Raise BadInput unless a picture can be written there; to be asked before any work is done."""
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise BadInput(f"{path.name} ends in {path.suffix or 'nothing'}, expected one of {', '.join(FORMATS)}; rename the output")
+    if not path.parent.is_dir():
+        raise BadInput(f"the folder {path.parent} does not exist, expected the output's folder to; make it first")

@@ -1,0 +1,106 @@
+"""``karat verify``: from what a person typed to a verdict on the terminal."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from ..refimpl.errors import BadInput
+from ..refimpl.load import load
+from ..refimpl.metrics import luma, psnr
+from .example import low_resolution, photograph
+from .outputs import write_bytes
+from .picture import read_picture
+from .progress import stages
+
+EMBEDDED = "zoo:quicksrnet-small-x2"
+
+
+def run_verify(console, package=None, weights=None, picture=None, json=None, average=1):
+    """Verify a package, or a network that is exported to Core ML FP16 first.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+    package : Path or None
+        ``.mlpackage``; None exports ``weights``.
+    weights : str or None
+        What `karat.load` takes; the embedded network by default, but needed for a package.
+    picture : Path or None
+        The network's input; the embedded photograph's bicubic half by default.
+    json : Path or None
+        Also write the verdict there.
+    average : int
+        See `karat.refimpl.models.quicksrnet.Config`.
+
+    Returns
+    -------
+    int
+        Exit code: 0 faithful, 1 not, 2 could not be judged.
+    """
+    from ..convert.fidelity.verify import STAGES, verify
+    from ..convert.mil import open_package
+
+    if package is not None and weights is None:
+        raise BadInput(f"{package} came without its checkpoint; name it with --weights")
+    explicit = {"average": average} if average != 1 else {}
+    model = load(weights or EMBEDDED, **explicit)
+    x = read_picture(picture)[0] if picture else low_resolution(model.scale)
+    with tempfile.TemporaryDirectory() as folder, stages(("exporting", *STAGES)) as progress:
+        if package is None:
+            progress("exporting")
+            x = _multiple(x, model.config.multiple_of)
+            package = _export(model, Path(folder), x.shape)
+            origin = "exported to Core ML FP16 just now"
+        else:
+            origin = str(package)
+        program = open_package(package)
+        x, note = _fit(x, program.inputs[0].shape)
+        verdict = verify(model, program, x, progress=progress)
+    name = picture.name if picture else "the astronaut photograph's bicubic half"
+    console.print(f"{weights or EMBEDDED}, {origin}, on {name}{note}: {x.shape[2]} x {x.shape[3]} pixels\n", highlight=False)
+    console.print(verdict.table())
+    console.print()
+    for line in verdict.summary():
+        console.print(line, highlight=False, markup=False)
+    if picture is None and verdict.golden.shape[2:] == (512, 512):
+        console.print(_against_photograph(verdict), highlight=False)
+    if json:
+        write_bytes(json, verdict.to_json().encode())
+    return {True: 0, False: 1, None: 2}[verdict.faithful]
+
+
+def _export(model, folder, shape):
+    from ..convert.export.coreml import export
+
+    return export(model, folder / "network.mlpackage", input_shape=shape)
+
+
+def _multiple(x, step):
+    """Crop to sides that the network takes."""
+    return x[:, :, : x.shape[2] // step * step, : x.shape[3] // step * step]
+
+
+def _fit(x, shape):
+    """Crop the picture's centre to the package's fixed size: (x, what was done)."""
+    if len(shape) != 4:
+        raise BadInput(f"the package takes an input of shape {shape}, expected (1, 3, H, W); export the network again")
+    want = [size or have for size, have in zip(shape[2:], x.shape[2:], strict=True)]
+    if any(have < size for have, size in zip(x.shape[2:], want, strict=True)):
+        raise BadInput(
+            f"the picture is {x.shape[2]} x {x.shape[3]} pixels and the package takes {want[0]} x {want[1]}; "
+            "give a larger picture with --input"
+        )
+    top, left = ((have - size) // 2 for have, size in zip(x.shape[2:], want, strict=True))
+    cropped = x[:, :, top : top + want[0], left : left + want[1]]
+    return cropped, "" if cropped.shape == x.shape else ", its centre cut to the package's size"
+
+
+def _against_photograph(verdict):
+    """How near each picture comes to the photograph that the input was made from."""
+    truth, border = luma(photograph() / 255), 512 // 256
+    golden, package = (
+        psnr(luma(np.clip(image[0].astype(np.float64), 0, 1)), truth, border=border)
+        for image in (verdict.golden, verdict.output)
+    )
+    return f"against the photograph itself (Y): golden {golden:.3f} dB, package {package:.3f} dB"

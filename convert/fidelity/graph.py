@@ -1,0 +1,46 @@
+"""What is upstream of what in a Core ML program."""
+
+
+class Graph:
+    """The data flow of a program, by variable name.
+
+    Attributes
+    ----------
+    operation : dict of str to Operation
+        Which operation computes a variable.
+    order : dict of str to int
+        Its place in execution order.
+    upstream : dict of str to frozenset of str
+        Every variable that a variable depends on, itself not included.
+    """
+
+    def __init__(self, program):
+        self.operation = {out.name: op for op in program.operations for out in op.outputs}
+        self.order = {out.name: i for i, op in enumerate(program.operations) for out in op.outputs}
+        self.dtype = {out.name: out.dtype for op in program.operations for out in op.outputs}
+        self.upstream = {}
+        for op in program.operations:
+            direct = [name for name in references(op) if name in self.order]
+            above = frozenset(direct).union(*(self.upstream[name] for name in direct))
+            for out in op.outputs:
+                self.upstream[out.name] = above
+
+    def group(self, output, boundary):
+        """Operations that compute ``output`` from the variables in ``boundary``, in execution order."""
+        seen, todo = set(), [output]
+        while todo:
+            name = todo.pop()
+            if name in seen or name not in self.operation or (name in boundary and name != output):
+                continue
+            seen.add(name)
+            todo += references(self.operation[name])
+        found = {self.order[name]: self.operation[name] for name in seen}
+        return [found[i] for i in sorted(found)]
+
+
+def references(operation):
+    """Names of the variables that an operation reads, constants included."""
+    names = []
+    for value in operation.inputs.values():
+        names += [value] if isinstance(value, str) else value
+    return names

@@ -1,0 +1,137 @@
+"""From figures to a verdict: which layer is rounding, which is a defect, which merely inherits one."""
+
+from dataclasses import dataclass
+
+from ...refimpl.numerics.formats import FORMATS
+from .structure import TOLERANCE
+
+MISSED = "what follows comes out different"
+OK, DEFECT, OVERFLOW, INHERITED, UNKNOWN = "ok", "defect", "overflow", "inherited", "unknown"
+
+
+@dataclass(frozen=True)
+class Row:
+    """The verdict on one layer.
+
+    Attributes
+    ----------
+    layer, operator : str
+        Golden layer name; MIL operator that was held against it ("-" when none was found).
+    verdict : {"ok", "defect", "overflow", "inherited", "unknown"}
+    kind : str
+        Of a defect: "constant", "structure" or "arithmetic"; else empty.
+    note : str
+        One sentence on anything but "ok".
+    variable, dtype, source : str
+        Variable of the package, its declared type, how it was paired.
+    structure : float or None
+        Relative difference in float64 with the package's own constants, the larger of two inputs.
+    measured : Measured or None
+    bound : float or None
+        Largest permitted root mean square of the arithmetic error: twice the twin's, and the rounding floor.
+    """
+
+    layer: str
+    operator: str
+    verdict: str
+    kind: str = ""
+    note: str = ""
+    variable: str = ""
+    dtype: str = ""
+    source: str = ""
+    structure: float | None = None
+    measured: object = None
+    bound: float | None = None
+
+
+def judge(pairs, graph, ledger, differences, measured, twin, output):
+    """Judge every layer in the golden order.
+
+    Parameters
+    ----------
+    pairs : dict of str to Pair
+    graph : Graph
+    ledger : Ledger
+    differences : list of dict of str to float
+        Of `structure`, on each input.
+    measured : dict of str to Measured or None
+    twin : dict of str to (float, float)
+        Of `twin_errors`.
+    output : str
+        The package's output variable, judged as ":output" after the last layer.
+
+    Returns
+    -------
+    list of Row
+        The first defect is the culprit; what fails downstream of it is "inherited".
+    """
+    constants, rows, broken = ledger.defects(), [], set()
+    names = {layer: pair.output for layer, pair in pairs.items()}
+    if output not in names.values():
+        names[":output"] = output
+    for layer, name in names.items():
+        pair = pairs.get(layer)
+        structure = max(d[layer] for d in differences) if name else None
+        figures, limit = measured.get(layer), _limits(layer, twin, measured.get(layer), graph.dtype.get(name))
+        verdict, kind, note = _verdict(layer, name, constants, structure, figures, limit)
+        if name is None and _fails_after(layer, names, differences):
+            verdict, kind, note = DEFECT, "structure", f"no operation of the package computes this layer, and {MISSED}"
+        if verdict in (DEFECT, OVERFLOW) and (None in broken or (name and broken & graph.upstream[name])) and (
+            kind != "constant"  # a wrong constant is wrong whatever comes in
+        ):
+            verdict, kind, note = INHERITED, "", "its input is already wrong"
+        if verdict not in (OK, UNKNOWN):
+            broken.add(name)
+        rows.append(
+            Row(
+                layer,
+                graph.operation[name].type if name else "-",
+                verdict,
+                kind,
+                note,
+                name or "",
+                graph.dtype.get(name, ""),
+                pair.source if pair else "output",
+                structure,
+                figures,
+                limit[0] if limit else None,
+            )
+        )
+    return rows
+
+
+def _fails_after(layer, names, differences):
+    """Whether the next layer that was found differs in float64."""
+    order = list(names)
+    following = next((n for n in order[order.index(layer) + 1 :] if names[n]), None)
+    return following is not None and any(d[following] > TOLERANCE for d in differences)
+
+
+def _limits(layer, twin, figures, dtype):
+    """Permitted (rms, maximum) of the arithmetic error: 2 x the twin's, and one rounding of the layer's own values."""
+    if figures is None or layer not in twin:
+        return None
+    u, eta = FORMATS[dtype].unit_roundoff, FORMATS[dtype].smallest_subnormal / 2
+    rms, largest = twin[layer]
+    return 2 * rms + u * figures.size_rms + eta, 2 * largest + u * figures.size_max + eta
+
+
+def _verdict(layer, name, constants, structure, figures, limit):
+    """(verdict, kind, note) of one layer by itself."""
+    if name is None:
+        return UNKNOWN, "", "no operation of the package was found to compute this layer"
+    if layer in constants:
+        return DEFECT, "constant", constants[layer].note
+    if figures is None:
+        return DEFECT, "structure", f"{name} has another shape than the layer"
+    if structure > TOLERANCE:
+        note = f"differs by {structure:.2g} in float64 with the package's own constants (at most {TOLERANCE:g} is roundoff)"
+        return DEFECT, "structure", note
+    if figures.largest == float("inf"):
+        return OVERFLOW, "", f"{name} overflows its type"
+    if limit is None:
+        return OK, "", ""
+    if not (figures.error_rms <= limit[0] and figures.error_max <= limit[1]):
+        note = f"error {figures.error_rms:.2g} rms, {figures.error_max:.2g} at most; rounding explains {limit[0]:.2g}, {limit[1]:.2g}"
+        return DEFECT, "arithmetic", note
+    return OK, "", ""

@@ -1,0 +1,117 @@
+"""How far it is off: errors of the package's typed run, layer by layer and for the picture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...refimpl.metrics import psnr, relative_rms, sqnr
+from .structure import difference, lockstep
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Figures of one layer, all in float64 over the flattened tensor.
+
+    Attributes
+    ----------
+    max_abs, relative_rms, sqnr : float
+        Of the typed run against the golden model (weights and arithmetic together).
+    structure : float
+        Relative difference of the float64 run from the golden model that carries the package's constants.
+    largest : float
+        max |x| of the typed run; infinity where it overflowed.
+    error_rms, error_max : float
+        Of the typed run against the package's own float64 run (arithmetic alone).
+    size_rms : float
+        Root mean square of the package's float64 run.
+    size_max : float
+        Its largest magnitude.
+    """
+
+    structure: float
+    max_abs: float
+    relative_rms: float
+    sqnr: float
+    largest: float
+    error_rms: float
+    error_max: float
+    size_rms: float
+    size_max: float
+
+
+def typed_run(program, pairs, x, profile):
+    """Values of every paired variable and of the output in the package's own types: {variable: array}."""
+    wanted = {pair.output for pair in pairs.values()} | {program.outputs[0].name}
+    records = program.trace({program.inputs[0].name: x}, profile=profile)
+    return {record.name: record.value for record in records if record.name in wanted}
+
+
+def measure(model, carrying, program, pairs, x, typed):
+    """Compare the typed run with the golden model and with the package's float64 run.
+
+    Parameters
+    ----------
+    model, carrying : Model
+        With the checkpoint's own parameters; with the package's constants.
+    program : Program
+    pairs : dict of str to Pair
+    x : ndarray, (N, C, H, W)
+    typed : dict of str to ndarray
+        From `typed_run`.
+
+    Returns
+    -------
+    rows : dict of str to Measured or None
+        By layer, ":output" included; None where the shapes differ.
+    pictures : tuple of ndarray
+        Golden output, float64 output of the package.
+    """
+    rows, output = {}, program.outputs[0].name
+    for layer, (golden, carried), exact in lockstep((model, carrying), program, pairs, x):
+        value = typed[pairs[layer].output if layer in pairs else output]
+        rows[layer] = _figures(golden, carried, exact, value) if golden.shape == exact.shape else None
+    return rows, (golden, exact)
+
+
+def _figures(golden, carried, exact, value):
+    value = value.astype(np.float64)
+    size = (_rms(exact), float(np.max(np.abs(exact))))
+    structure = difference(carried, exact)
+    if not np.isfinite(value).all():
+        return Measured(structure, np.inf, np.inf, -np.inf, np.inf, np.inf, np.inf, *size)
+    error = np.abs(value - exact)
+    return Measured(
+        structure,
+        float(np.max(np.abs(value - golden))),
+        relative_rms(golden, value),
+        sqnr(golden, value),
+        float(np.max(np.abs(value))),
+        _rms(error),
+        float(error.max()),
+        *size,
+    )
+
+
+def _rms(x):
+    return float(np.sqrt(np.mean(np.square(x))))
+
+
+def shares(golden, exact, exact_of_rounded, typed):
+    """Where the picture's loss comes from: mean squared error of each cause, in dB against the golden picture.
+
+    Parameters
+    ----------
+    golden, exact, exact_of_rounded, typed : ndarray, (N, C, H, W)
+        Golden picture; the package in float64; the same from the rounded input; the package in its own types.
+
+    Returns
+    -------
+    dict of str to float
+        PSNR in dB of "total", "weights", "input" and "arithmetic", each switched on alone.
+    """
+    return {
+        "total": psnr(golden, typed),
+        "weights": psnr(golden, exact),
+        "input": psnr(exact, exact_of_rounded),
+        "arithmetic": psnr(exact_of_rounded, typed),
+    }

@@ -1,0 +1,130 @@
+"""Which operation of a package computes which layer of the golden model.
+
+Three sources, in this order: the sidecar that our exporter writes; for layers with parameters their constants' names and
+values; for the others the operator's kind and, where a converter lowered it to several operations, its value. A pairing
+is only a claim: the comparison confirms it on two inputs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...refimpl.metrics import relative_rms
+from .graph import Graph
+
+# MIL operators that may be a golden operator, whether or not they do it rightly
+KINDS = {
+    "conv2d": {"conv"},
+    "relu1": {"clip"},
+    "pixel_shuffle": {"pixel_shuffle", "depth_to_space"},
+    "pixel_unshuffle": {"pixel_unshuffle", "space_to_depth"},
+    "add": {"add"},
+    "average_pool": {"avg_pool"},
+}
+NEAR = 0.05  # relative distance within which a nameless constant is taken for a parameter
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A layer of the golden model and the variable of the package that should equal it.
+
+    Attributes
+    ----------
+    layer, operator : str
+        Golden layer name and golden operator.
+    output : str or None
+        Variable of the package; None when none was found.
+    source : str
+        "sidecar", "name", "value", "kind", "order" or "nothing".
+    """
+
+    layer: str
+    operator: str
+    output: str | None
+    source: str
+
+
+def pair(model, program, sidecar, x):
+    """Claim a variable of the package for every layer of the golden model.
+
+    Parameters
+    ----------
+    model : Model
+    program : Program
+    sidecar : dict
+        ``{variable: {"layer", "torch", "last"}}`` as our exporter writes it; empty for a foreign package.
+    x : ndarray, (N, C, H, W)
+        The one input that layers without parameters and without an operator of their own are found by.
+
+    Returns
+    -------
+    dict of str to Pair
+        By layer, in the golden order.
+    """
+    graph, layers = Graph(program), model.layers
+    found = {}
+    for name, entry in sidecar.items():
+        if entry["last"] and entry["layer"] in layers and name in graph.operation:
+            found[entry["layer"]] = (name, "sidecar")
+    _by_parameters(model, program, graph, found)
+    _by_kind(layers, graph, found)
+    if len(found) < len(layers):
+        _by_value(model, program, graph, found, x)
+    return {layer: Pair(layer, operator, *found.get(layer, (None, "nothing"))) for layer, operator in layers.items()}
+
+
+def _by_parameters(model, program, graph, found):
+    """Layers with a weight: by the constant's name, then by its value, then by their order among equal shapes."""
+    weights = {layer: model.parameters[f"{layer}.weight"] for layer in model.layers if f"{layer}.weight" in model.parameters}
+    claimed = {name for name, _ in found.values()}
+    stored = {}
+    for op in program.operations:
+        constant = program.constant_of(op, "weight")
+        if constant is not None and op.name not in claimed:
+            stored[op.name] = constant
+    tests = {
+        "name": lambda layer, c: c.name.startswith(layer.replace(".", "_") + "_weight"),
+        "value": lambda layer, c: c.value.shape == weights[layer].shape and relative_rms(weights[layer], c.value) < NEAR,
+        "order": lambda layer, c: True,
+    }
+    for source, test in tests.items():
+        for layer in [layer for layer in weights if layer not in found]:
+            fits = (out for out, c in stored.items() if c.value.size == weights[layer].size and test(layer, c))
+            output = next(fits, None)
+            if output is not None:
+                found[layer] = (output, source)
+                del stored[output]
+
+
+def _by_kind(layers, graph, found):
+    """Layers without parameters: the first operation of their kind between their neighbours."""
+    order = list(layers)
+    for i, layer in enumerate(order):
+        if layer in found:
+            continue
+        claimed = {name for name, _ in found.values()}
+        before = next((found[name][0] for name in reversed(order[:i]) if name in found), None)
+        after = next((found[name][0] for name in order[i + 1 :] if name in found), None)
+        for name, op in graph.operation.items():
+            fits = op.type in KINDS[layers[layer]] and name not in claimed
+            downstream = before is None or before in graph.upstream[name]
+            if fits and downstream and (after is None or after not in graph.upstream[name]):
+                found[layer] = (name, "kind")
+                break
+
+
+def _by_value(model, program, graph, found, x):
+    """What is left: the first unclaimed variable that equals the layer in float64 on one input."""
+    wanted = {layer: None for layer in model.layers if layer not in found}
+    for layer, value in model.trace(np.asarray(x, np.float64)):
+        if layer in wanted:
+            wanted[layer] = value
+    claimed = {name for name, _ in found.values()}
+    for record in program.trace({program.inputs[0].name: x}, profile="float64"):
+        if record.name in claimed or graph.operation[record.name].type == "cast":
+            continue
+        for layer, value in wanted.items():
+            # fp16 constants move a layer by about 1e-3; an unrelated tensor of the same shape is of order one away
+            if layer not in found and record.value.shape == value.shape and relative_rms(value, record.value) < NEAR:
+                found[layer] = (record.name, "value")
+                break

@@ -1,0 +1,82 @@
+"""Is it the same network? The package in float64 against the golden model in float64, layer by layer."""
+
+import numpy as np
+
+TOLERANCE = 1e-10  # float64 roundoff 1e-16 times the condition of a network; a wrong constant or axis is far above
+
+
+def lockstep(models, program, pairs, x):
+    """Run golden models and the package together in float64, so that only layers in flight are held in memory.
+
+    Parameters
+    ----------
+    models : sequence of Model
+        The same network with different parameters.
+    program : Program
+    pairs : dict of str to Pair
+    x : ndarray, (N, C, H, W)
+
+    Yields
+    ------
+    (str, tuple of ndarray, ndarray)
+        Layer, golden values, value of its paired variable. The output of the whole program comes last, as ":output".
+    """
+    layer_of = {pair.output: layer for layer, pair in pairs.items() if pair.output}
+    golden = zip(*(model.trace(np.asarray(x, np.float64)) for model in models), strict=True)
+    waiting, last = {}, ()
+    for record in program.trace({program.inputs[0].name: x}, profile="float64"):
+        layer = layer_of.get(record.name)
+        if layer is not None:
+            while layer not in waiting:
+                name, last = _next(golden)
+                waiting[name] = last
+            yield layer, waiting.pop(layer), record.value
+        if record.name == program.outputs[0].name:
+            result = record.value
+    for traced in golden:
+        last = tuple(value for _, value in traced)
+    yield ":output", last, result
+
+
+def _next(golden):
+    """One layer of all golden models: (name, values)."""
+    traced = next(golden)
+    return traced[0][0], tuple(value for _, value in traced)
+
+
+def difference(golden, value):
+    """Largest difference over the largest golden magnitude; infinity for another shape or for NaN.
+
+    Never reshapes one side to match the other.
+
+    Examples
+    --------
+    >>> difference(np.array([2.0, -4.0]), np.array([2.0, -4.4])).round(3)
+    np.float64(0.1)
+    >>> difference(np.zeros((1, 2)), np.zeros((2, 1)))
+    inf
+    """
+    if golden.shape != value.shape:
+        return float("inf")
+    size = np.max(np.abs(golden))
+    worst = np.max(np.abs(golden - value.astype(np.float64)))
+    worst = worst / size if size > 0 else worst
+    return worst if np.isfinite(worst) else float("inf")
+
+
+def stress(shape):
+    """A second input, beyond the range of pictures, so that every clip is active and no layer is idle: in [-0.5, 1.5].
+
+    A pairing is fixed on the user's picture and confirmed on this one.
+
+    Examples
+    --------
+    >>> stress((1, 3, 4, 4)).shape
+    (1, 3, 4, 4)
+    """
+    return np.random.default_rng(shape).uniform(-0.5, 1.5, shape)
+
+
+def structure(carrying, program, pairs, x):
+    """Relative difference of every paired layer in float64: {layer: difference}, ":output" included."""
+    return {layer: difference(golden, value) for layer, (golden,), value in lockstep((carrying,), program, pairs, x)}

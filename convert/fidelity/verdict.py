@@ -1,0 +1,122 @@
+"""The result of a comparison: one row per layer, and one answer."""
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+from rich.table import Table
+
+from .judge import DEFECT, OK, OVERFLOW, UNKNOWN, Row
+from .ledger import Ledger
+
+_COLOURS = {OK: "green", DEFECT: "bold red", OVERFLOW: "bold red", UNKNOWN: "yellow"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a package is the network it was converted from.
+
+    Attributes
+    ----------
+    rows : list of Row
+        One per layer in execution order, ":output" last where the package adds operations behind the last layer.
+    shares : dict of str to float
+        PSNR in dB of the whole loss and of each cause: "total", "weights", "input", "arithmetic".
+    ledger : Ledger
+        The package's constants and what they stand for.
+    profile : str
+        Arithmetic that the package was run in.
+    golden, output : ndarray, (N, C, H, W)
+        The golden picture and the package's.
+    """
+
+    rows: list[Row]
+    shares: dict[str, float]
+    ledger: Ledger
+    profile: str
+    golden: np.ndarray = field(repr=False)
+    output: np.ndarray = field(repr=False)
+
+    @property
+    def faithful(self) -> bool | None:
+        """True: only rounding. False: a defect or an overflow. None: something could not be judged."""
+        verdicts = {row.verdict for row in self.rows}
+        if verdicts & {DEFECT, OVERFLOW}:
+            return False
+        return True if verdicts == {OK} else None
+
+    @property
+    def culprit(self) -> Row | None:
+        """The first row that is not ok."""
+        return next((row for row in self.rows if row.verdict != OK), None)
+
+    def table(self) -> Table:
+        """The rows as a rich table.
+
+        "f64 diff" is the relative difference in float64, "error" the largest difference from the golden layer, and the
+        bar under "rounding" the arithmetic error as a share of what rounding explains.
+        """
+        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+        table.add_column("layer", overflow="fold")
+        for name in ("operator", "type"):
+            table.add_column(name, no_wrap=True)
+        for name in ("f64 diff", "error", "SQNR", "max|x|"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("rounding", no_wrap=True)
+        table.add_column("verdict", no_wrap=True)
+        for row in self.rows:
+            m = row.measured
+            figures = [f"{m.max_abs:.1e}", f"{m.sqnr:.1f}", f"{m.largest:.3g}"] if m else ["-"] * 3
+            share = _bar(m.error_rms / row.bound) if m and row.bound else "-"
+            structure = "-" if row.structure is None else f"{row.structure:.0e}"
+            verdict = f"[{_COLOURS.get(row.verdict, 'yellow')}]{row.verdict}[/]"
+            dtype = row.dtype.replace("float", "fp")
+            table.add_row(row.layer, row.operator, dtype, structure, *figures, share, verdict)
+        return table
+
+    def summary(self) -> list[str]:
+        """What the table means, one sentence a line."""
+        held = sum(1 for e in self.ledger.entries if not e.wrong)
+        lines = [f"{held} of {len(self.ledger.entries)} constants are the nearest of their type to the checkpoint's"]
+        if self.ledger.untraced:
+            lines.append(f"constants that stand for nothing known: {', '.join(self.ledger.untraced)}")
+        lines.append("loss against the golden picture: " + ", ".join(f"{k} {v:.1f} dB" for k, v in self.shares.items()))
+        answer = {True: "faithful", False: "NOT FAITHFUL", None: "UNKNOWN"}[self.faithful]
+        reason = "only rounding"
+        if self.culprit is not None:
+            kind = f" ({self.culprit.kind})" if self.culprit.kind else ""
+            reason = f"{self.culprit.verdict} at {self.culprit.layer}{kind}: {self.culprit.note}"
+        lines.append(f"{answer}: {reason}; {len(self.rows)} layers compared")
+        return lines
+
+    def to_json(self) -> str:
+        """The verdict as JSON: "faithful", "rows", "shares", "constants", "untraced", "profile"; null for no number."""
+        rows = []
+        for row in self.rows:
+            flat = {k: v for k, v in asdict(row).items() if k != "measured"}
+            rows.append(flat | (asdict(row.measured) if row.measured else {}))
+        document = {
+            "faithful": self.faithful,
+            "profile": self.profile,
+            "shares": self.shares,
+            "rows": rows,
+            "constants": [asdict(entry) for entry in self.ledger.entries],
+            "untraced": self.ledger.untraced,
+        }
+        return json.dumps(_finite(document), indent=1, allow_nan=False)
+
+
+def _bar(share, width=4):
+    """A share of one as a bar and a percentage."""
+    filled = round(min(share, 1.0) * width)
+    return "▇" * filled + "·" * (width - filled) + f" {min(share, 9.99):.0%}"
+
+
+def _finite(value):
+    """JSON has no infinity: such numbers become the strings "inf", "-inf" and "nan"."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_finite(v) for v in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,99 @@
+"""The whole comparison of a golden model with a Core ML program."""
+
+import numpy as np
+
+from ...refimpl.errors import BadInput
+from ..mil.pairing import read_pairing
+from .graph import Graph, references
+from .judge import judge
+from .ledger import keep_ledger
+from .measure import measure, shares, typed_run
+from .pair import pair
+from .structure import stress, structure
+from .twin_error import twin_errors
+from .verdict import Verdict
+
+STAGES = ("pairing layers", "constants", "structure, second input", "typed run", "rounding of a twin", "structure and loss")
+
+
+def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: None):
+    """Compare a converted network with its golden reference, layer by layer.
+
+    1. Every layer of the golden model is paired with a variable of the package (law 1: nothing compared is a failure).
+    2. Every constant must lie within half a unit in the last place of the checkpoint's value that it stands for.
+    3. Structure: in float64, carrying those constants, both sides must agree to 1e-10, on ``x`` and on a second input.
+    4. Arithmetic: the typed run may be off its own float64 run by twice what a plain twin with the same storage types
+       and fp32 accumulation is off, plus one rounding.
+
+    Parameters
+    ----------
+    model : Model
+        From `karat.load`.
+    program : Program
+        From `karat.open_package`; one input and one output, both tensors.
+    x : ndarray, (N, 3, H, W)
+        A picture in [0, 1] of the size that the program takes.
+    profile : str
+        Arithmetic to run the package in.
+    progress : callable
+        Called with the name of each stage as it begins (`STAGES`).
+
+    Returns
+    -------
+    Verdict
+
+    Raises
+    ------
+    BadInput
+        When the two cannot be compared at all.
+    UnsupportedOperator
+        When the package holds an operator that karat cannot execute.
+
+    Examples
+    --------
+    >>> verify(model, program, x).faithful  # doctest: +SKIP
+    True
+    """
+    if len(program.inputs) != 1 or len(program.outputs) != 1:
+        raise BadInput(
+            f"the package has {len(program.inputs)} inputs and {len(program.outputs)} outputs, expected one of each; "
+            "export the network without others"
+        )
+    x = np.asarray(x, np.float64)
+    if not np.isfinite(x).all():
+        raise BadInput("the picture holds NaN or infinity, expected numbers in [0, 1]; give another one")
+    source, output = program.inputs[0].name, program.outputs[0].name
+    if program.inputs[0].image or program.outputs[0].image:
+        raise BadInput("the package takes or gives an image, expected tensors in [0, 1]; export it with a TensorType")
+    progress(STAGES[0])
+    graph = Graph(program)
+    if output not in graph.operation:
+        raise BadInput(f"the package's output {output} is computed by no operation; it is no super-resolution network")
+    pairs = pair(model, program, read_pairing(program.path), x)
+    progress(STAGES[1])
+    ledger = keep_ledger(model, program, pairs, graph)
+    carrying = model.carrying(ledger.carried)
+    progress(STAGES[2])
+    differences = [structure(carrying, program, pairs, stress(x.shape))]
+    progress(STAGES[3])
+    typed = typed_run(program, pairs, x, profile)
+    result = typed[output]
+    progress(STAGES[4])
+    storage = {layer: graph.dtype[p.output] for layer, p in pairs.items() if p.output}
+    twin = twin_errors(carrying, storage, x, program.inputs[0].dtype)
+    twin[":output"] = twin[list(pairs)[-1]]
+    progress(STAGES[5])
+    measured, (golden, exact) = measure(model, carrying, program, pairs, x, typed)
+    differences.append({layer: m.structure if m else np.inf for layer, m in measured.items()})
+    rounded = x.astype(_entry_type(program))
+    exact_of_rounded = program.predict({source: rounded.astype(np.float64)}, profile="float64")[output]
+    rows = judge(pairs, graph, ledger, differences, measured, twin, output)
+    causes = shares(golden, exact, exact_of_rounded, result) if golden.shape == result.shape else {}
+    return Verdict(rows, causes, ledger, profile, golden, result)
+
+
+def _entry_type(program):
+    """The type that the package first holds its input in: that of a cast right behind it, or the declared one."""
+    feature = program.inputs[0]
+    readers = [op for op in program.operations if feature.name in references(op)]
+    return readers[0].outputs[0].dtype if readers[0].type == "cast" else feature.dtype

@@ -1,0 +1,27 @@
+"""One operation of a program, as data."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of a program.
+
+    Attributes
+    ----------
+    type : str
+        As in MIL: "conv", "add" ...
+    name : str
+        Name of its first output.
+    inputs : dict of str to (str or tuple of str)
+        Parameter -> name of the variable or constant; a tuple for a parameter that takes several.
+    outputs : tuple of Variable
+    """
+
+    type: str
+    name: str
+    inputs: dict
+    outputs: tuple
+
+    def __str__(self):
+        return f"{self.type} {self.name!r}"

@@ -1,0 +1,149 @@
+"""Activations. Parameters stay in float32 from iOS17 on, whatever x is: they are brought to what x is computed in."""
+
+import math
+
+import numpy as np
+
+from ....refimpl.errors import BadInput
+from .erf import erf, erfc
+from .registry import operator
+
+
+def _like(parameter, x):
+    """A scalar parameter in the dtype of x, so that it neither widens nor narrows the computation."""
+    return np.asarray(parameter).astype(x.dtype)
+
+
+def _per_channel(parameter, x):
+    """A parameter per channel, ready for broadcasting over (N, C, ...)."""
+    return _like(parameter, x).reshape(-1, *[1] * (x.ndim - 2))  # (C, 1, ...)
+
+
+def _logistic(x):
+    """1 / (1 + exp(-x)); exp never overflows."""
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, small) / (1 + small)
+
+
+@operator("relu", exact=True)
+def relu(x):
+    """max(x, 0)."""
+    return np.maximum(x, x.dtype.type(0))
+
+
+@operator("relu6", exact=True)
+def relu6(x):
+    """min(max(x, 0), 6)."""
+    return np.minimum(np.maximum(x, x.dtype.type(0)), x.dtype.type(6))
+
+
+@operator("clamped_relu")
+def clamped_relu(x, alpha, beta):
+    """min(beta, x) above zero, min(beta, alpha x) below."""
+    return np.minimum(_like(beta, x), np.where(x >= 0, x, _like(alpha, x) * x))
+
+
+@operator("leaky_relu")
+def leaky_relu(x, alpha=0.01):
+    """x above zero, alpha x below."""
+    return np.where(x >= 0, x, _like(alpha, x) * x)
+
+
+@operator("prelu")
+def prelu(x, alpha):
+    """x above zero, alpha x below, one alpha per channel (axis 1)."""
+    return np.where(x >= 0, x, _per_channel(alpha, x) * x)
+
+
+@operator("thresholded_relu")
+def thresholded_relu(x, alpha=1.0):
+    """x where x >= alpha, else 0."""
+    return np.where(x >= _like(alpha, x), x, x.dtype.type(0))
+
+
+@operator("threshold")
+def threshold(x, alpha):
+    """max(x, alpha)."""
+    return np.maximum(x, _like(alpha, x))
+
+
+@operator("elu")
+def elu(x, alpha=1.0):
+    """x above zero, alpha (e^x - 1) below."""
+    return np.where(x > 0, x, _like(alpha, x) * np.expm1(np.minimum(x, 0)))
+
+
+@operator("sigmoid")
+def sigmoid(x):
+    """1 / (1 + e^-x)."""
+    return _logistic(x)
+
+
+@operator("silu")
+def silu(x):
+    """x / (1 + e^-x)."""
+    return x * _logistic(x)
+
+
+@operator("sigmoid_hard")
+def sigmoid_hard(x, alpha=0.2, beta=0.5):
+    """alpha x + beta, cut to [0, 1]."""
+    return np.clip(_like(alpha, x) * x + _like(beta, x), 0, 1)
+
+
+@operator("scaled_tanh")
+def scaled_tanh(x, alpha=1.0, beta=1.0):
+    """alpha tanh(beta x)."""
+    return _like(alpha, x) * np.tanh(_like(beta, x) * x)
+
+
+@operator("linear_activation")
+def linear_activation(x, alpha, beta=0.0):
+    """alpha x + beta."""
+    return _like(alpha, x) * x + _like(beta, x)
+
+
+@operator("softplus")
+def softplus(x):
+    """log(1 + e^x)."""
+    return np.logaddexp(x, x.dtype.type(0))
+
+
+@operator("softplus_parametric")
+def softplus_parametric(x, alpha, beta):
+    """alpha log(1 + e^(beta x)), one alpha and beta per channel (axis 1)."""
+    return _per_channel(alpha, x) * np.logaddexp(_per_channel(beta, x) * x, x.dtype.type(0))
+
+
+@operator("softsign")
+def softsign(x):
+    """x / (1 + |x|)."""
+    return x / (1 + np.abs(x))
+
+
+@operator("softmax")
+def softmax(x, axis=-1):
+    """e^x over its sum along ``axis``; the maximum is subtracted first, so a row of -inf gives NaN."""
+    e = np.exp(x - np.max(x, axis=int(axis), keepdims=True))
+    return e / np.sum(e, axis=int(axis), keepdims=True)
+
+
+@operator("erf")
+def erf_operator(x):
+    """The error function, computed in float64."""
+    return erf(x).astype(x.dtype)
+
+
+@operator("gelu")
+def gelu(x, mode="EXACT"):
+    """x times the normal distribution function, or one of its two usual approximations.
+
+    EXACT goes through float64 and the complementary error function: 1 + erf would lose all digits below x = -5.
+    """
+    if mode == "EXACT":
+        return (0.5 * x * erfc(x * -math.sqrt(0.5))).astype(x.dtype)
+    if mode == "TANH_APPROXIMATION":
+        return x * x.dtype.type(0.5) * (1 + np.tanh(x.dtype.type(math.sqrt(2 / math.pi)) * (x + 0.044715 * x * x * x)))
+    if mode == "SIGMOID_APPROXIMATION":
+        return x * _logistic(1.702 * x)
+    raise BadInput(f"mode is {mode!r}, expected EXACT, TANH_APPROXIMATION or SIGMOID_APPROXIMATION")

@@ -1,0 +1,107 @@
+"""Resizing of the last axes: where on the input an output sample lies is all that the sampling modes differ in."""
+
+import math
+
+import numpy as np
+
+from ....refimpl.errors import BadInput, UnsupportedOperator
+from .layout import ints, room
+from .registry import operator
+
+
+def grid(size_in, size_out, mode):
+    """Positions of the output samples on the input axis, in input samples, cut to [0, size_in - 1].
+
+    Examples
+    --------
+    >>> grid(2, 5, "UNALIGN_CORNERS").tolist()
+    [0.0, 0.1, 0.5, 0.9, 1.0]
+    """
+    step = np.arange(size_out, dtype=np.float64)
+    if mode == "UNALIGN_CORNERS":  # PyTorch's align_corners=False: pixels have areas
+        at = (step + 0.5) * (size_in / size_out) - 0.5
+    elif mode in ("STRICT_ALIGN_CORNERS", "ALIGN_CORNERS"):
+        at = step * ((size_in - 1) / max(size_out - 1, 1))
+        if size_out == 1 and mode == "ALIGN_CORNERS":
+            at = at + (size_in - 1) / 2
+    elif mode == "DEFAULT":  # TensorFlow 1: neither corners nor areas
+        at = step * (size_in / size_out)
+    elif mode == "OFFSET_CORNERS":
+        at = (step + 0.5) * (max(1, size_in - 1) / size_out)
+    else:
+        raise BadInput(f"sampling_mode is {mode!r}, expected DEFAULT, [STRICT_]ALIGN_, UNALIGN_ or OFFSET_CORNERS")
+    return np.clip(at, 0, size_in - 1)
+
+
+def _linear_axis(x, axis, size_out, mode):
+    """Linear interpolation along one axis."""
+    room([*x.shape[:axis], size_out, *x.shape[axis + 1 :]])
+    at = grid(x.shape[axis], size_out, mode)
+    left = np.floor(at).astype(np.int64)
+    right = np.minimum(left + 1, x.shape[axis] - 1)
+    weight = (at - left).astype(x.dtype).reshape([-1 if a == axis else 1 for a in range(x.ndim)])
+    return np.take(x, left, axis) * (1 - weight) + np.take(x, right, axis) * weight
+
+
+def _bilinear(x, sizes, mode):
+    height, width = sizes
+    x = _linear_axis(x, x.ndim - 2, height, mode)
+    return _linear_axis(x, x.ndim - 1, width, mode)
+
+
+def _nearest(x, sizes):
+    """The sample at floor(i size_in / size_out): PyTorch's nearest. In integers, so that no rounding moves a sample."""
+    height, width = room([*x.shape[:-2], *sizes])[-2:]
+    x = np.take(x, np.arange(height) * x.shape[-2] // height, x.ndim - 2)
+    return np.take(x, np.arange(width) * x.shape[-1] // width, x.ndim - 1)
+
+
+def _scaled(x, scale_height, scale_width):
+    """floor(size * scale) for the last two axes."""
+    return [math.floor(x.shape[-2] * float(scale_height)), math.floor(x.shape[-1] * float(scale_width))]
+
+
+@operator("upsample_nearest_neighbor", exact=True)
+def upsample_nearest_neighbor(x, scale_factor_height=1, scale_factor_width=1):
+    """The nearest sample to the left, by factors; samples are placed by the sizes and not by the stored factors."""
+    return _nearest(x, _scaled(x, scale_factor_height, scale_factor_width))
+
+
+@operator("resize_nearest_neighbor", exact=True)
+def resize_nearest_neighbor(x, target_size_height, target_size_width):
+    """The nearest sample to the left, to given sizes."""
+    return _nearest(x, (int(target_size_height), int(target_size_width)))
+
+
+@operator("upsample_bilinear")
+def upsample_bilinear(x, scale_factor_height=1, scale_factor_width=1, align_corners=True, half_pixel_centers=None):
+    """Bilinear by factors. ``half_pixel_centers`` (iOS16) is the opposite of align_corners unless given."""
+    half = not align_corners if half_pixel_centers is None else bool(half_pixel_centers)
+    if align_corners and half:
+        raise BadInput("align_corners and half_pixel_centers exclude each other")
+    mode = "STRICT_ALIGN_CORNERS" if align_corners else "UNALIGN_CORNERS" if half else "DEFAULT"
+    return _bilinear(x, _scaled(x, scale_factor_height, scale_factor_width), mode)
+
+
+@operator("resize_bilinear")
+def resize_bilinear(x, target_size_height=1, target_size_width=1, sampling_mode="DEFAULT"):
+    """Bilinear to given sizes."""
+    return _bilinear(x, (int(target_size_height), int(target_size_width)), sampling_mode)
+
+
+@operator("resize")
+def resize(x, shape, resized_dims, interpolation_mode="LINEAR", sampling_mode="DEFAULT"):
+    """The last ``resized_dims`` axes to the last entries of ``shape``; 0 keeps a size. LINEAR or NEAREST_NEIGHBOR."""
+    count = int(resized_dims)
+    wanted = ints(shape)[len(ints(shape)) - count :]
+    for axis, size in zip(range(x.ndim - count, x.ndim), wanted, strict=True):
+        if size and interpolation_mode == "LINEAR":
+            x = _linear_axis(x, axis, size, sampling_mode)
+        elif size and interpolation_mode == "NEAREST_NEIGHBOR":
+            # Core ML rounds the grid here, halves away from zero: not what PyTorch's nearest does.
+            room([*x.shape[:axis], size, *x.shape[axis + 1 :]])
+            at = grid(x.shape[axis], size, sampling_mode)
+            x = np.take(x, np.minimum(np.floor(at + 0.5).astype(np.int64), x.shape[axis] - 1), axis)
+        elif size:
+            raise UnsupportedOperator(f"interpolation {interpolation_mode!r} is not executed by karat; use LINEAR")
+    return x

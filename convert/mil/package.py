@@ -1,0 +1,197 @@
+"""A .mlpackage on disk becomes a Program. Nothing outside the package is read, whatever it says."""
+
+import json
+from pathlib import Path, PurePosixPath
+
+from ...refimpl.errors import BadInput
+from .blob import BlobFile
+from .operation import Operation
+from .program import Feature, Program
+from .schema import COLOR_SPACES, TYPES
+from .values import Variable, constant, variable
+from .wire import MAX_BYTES, read_message
+
+MAX_WEIGHT_BYTES = 2**33
+OTHER_MODELS = {
+    "neuralNetwork": "a neuralnetwork",
+    "neuralNetworkClassifier": "a neuralnetwork classifier",
+    "neuralNetworkRegressor": "a neuralnetwork regressor",
+    "pipeline": "a pipeline",
+    "pipelineClassifier": "a pipeline classifier",
+    "pipelineRegressor": "a pipeline regressor",
+}
+
+
+def open_package(path):
+    """Open a Core ML program.
+
+    Parameters
+    ----------
+    path : path_like
+        A .mlpackage folder.
+
+    Returns
+    -------
+    Program
+        With all constants in memory; operators that karat cannot execute are refused when it runs, not here.
+
+    Raises
+    ------
+    BadInput
+        When it is no mlprogram package, or damaged, or its weights are missing.
+
+    Examples
+    --------
+    >>> open_package("m.mlpackage")
+    Traceback (most recent call last):
+        ...
+    karat.refimpl.errors.BadInput: m.mlpackage does not exist; give the path of a .mlpackage folder
+    """
+    path = Path(path)
+    if not path.exists():
+        raise BadInput(f"{path} does not exist; give the path of a .mlpackage folder")
+    try:
+        if path.is_file():
+            _read_model(path)
+            raise BadInput("this is a bare model file without its weights; give its .mlpackage folder")
+        model_path = _model_path(path)
+        return _program(path, _read_model(model_path), _Blobs(path, model_path.parent))
+    except BadInput as error:
+        raise BadInput(f"{path.name}: {error}") from error
+
+
+def _model_path(package):
+    """Where Manifest.json says that the model is."""
+    manifest = _inside(package, "Manifest.json", package)
+    try:
+        content = json.loads(_bytes(manifest, 2**20))
+        entry = content["itemInfoEntries"][content["rootModelIdentifier"]]["path"]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise BadInput("Manifest.json names no root model; copy or export the package again") from error
+    if not isinstance(entry, str):
+        raise BadInput(f"Manifest.json has {entry!r} as path of the model; export the package again")
+    return _inside(package / "Data", entry, package)
+
+
+def _inside(folder, name, package):
+    """folder / name, refused when that is outside the package or no file."""
+    parts = PurePosixPath(name).parts
+    if not parts or ".." in parts or parts[0] == "/" or "\\" in name or "\0" in name:
+        raise BadInput(f"it refers to {name!r}, expected a path inside it; do not trust this package")
+    target = folder.joinpath(*parts)
+    try:
+        if not target.is_file():
+            raise BadInput(f"there is no file {str(target.relative_to(package))!r}; copy or export the package again")
+        inside = target.resolve().is_relative_to(package.resolve())
+    except (OSError, RuntimeError) as error:  # a name too long for the system, links in a circle
+        raise BadInput(f"it refers to {name[:80]!r}, which is no usable path; export the package again") from error
+    if not inside:
+        raise BadInput(f"its {name!r} is a link to outside; do not trust this package")
+    return target
+
+
+def _bytes(path, most):
+    """The content of a file of at most ``most`` bytes."""
+    try:
+        size = path.stat().st_size
+        if size > most:
+            raise BadInput(f"{path.name} has {size} bytes, at most {most} are read; is it the right file?")
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path.name} cannot be read ({error.strerror}); check its permissions") from error
+
+
+def _read_model(path):
+    """The Model message of a file, if it is an mlprogram."""
+    model = read_message(_bytes(path, MAX_BYTES), "Model", TYPES)
+    if model.mlProgram is None:
+        kind = next((text for name, text in OTHER_MODELS.items() if getattr(model, name) is not None), "no mlprogram")
+        raise BadInput(f"the model is {kind}, karat reads mlprograms; convert with convert_to='mlprogram'")
+    return model
+
+
+class _Blobs:
+    """The weight files of a package, each read once."""
+
+    def __init__(self, package, folder):
+        self.package, self.folder, self.files = package, folder, {}
+
+    def __call__(self, name):
+        if name not in self.files:
+            prefix = "@model_path/"
+            if not name.startswith(prefix):
+                raise BadInput(f"a constant is in {name!r}, expected a file at {prefix}; do not trust this package")
+            path = _inside(self.folder, name.removeprefix(prefix), self.package)
+            self.files[name] = BlobFile(path, _bytes(path, MAX_WEIGHT_BYTES))
+        return self.files[name]
+
+
+def _program(path, model, blobs):
+    """A Program from its messages."""
+    description = model.description
+    default = (description.defaultFunctionName if description else "") or "main"
+    functions = model.mlProgram.functions
+    if default not in functions:
+        raise BadInput(f"there is no function {default!r}, found {sorted(functions)}; export the model again")
+    function = functions[default]
+    block = function.block_specializations.get(function.opset)
+    if block is None:
+        raise BadInput(f"function {default!r} has no block for its opset {function.opset!r}; export the model again")
+    constants, operations = {}, []
+    for number, message in enumerate(block.operations):
+        if message.type == "const":
+            _add_constant(message, number, constants, blobs)
+        else:
+            operations.append(_operation(message, number, constants, blobs))
+    images = _images(description)
+    inputs = [_feature(variable(named), images) for named in function.inputs]
+    known = {v.name: v for v in inputs} | {v.name: v for operation in operations for v in operation.outputs}
+    known |= {name: Variable(name, array.dtype.name, array.shape) for name, array in constants.items()}
+    missing = [name for name in block.outputs if name not in known]
+    if missing:
+        raise BadInput(f"output {missing[0]!r} is computed nowhere; the file is damaged, export it again")
+    outputs = [_feature(known[name], images) for name in block.outputs]
+    return Program(path, model.specificationVersion, default, function.opset, inputs, outputs, constants, operations)
+
+
+def _add_constant(message, number, constants, blobs):
+    """Put the value of a const operation under its name."""
+    if len(message.outputs) != 1 or "val" not in message.attributes:
+        raise BadInput(f"const number {number} has no single value; the file is damaged, export it again")
+    name = message.outputs[0].name
+    constants[name] = constant(message.attributes["val"], f"constant {name!r}", blobs)
+
+
+def _operation(message, number, constants, blobs):
+    """An Operation; what it has as inline values and attributes becomes constants named ``operation.parameter``."""
+    if not message.type or not message.outputs:
+        raise BadInput(f"operation number {number} has no type or no output; the file is damaged, export it again")
+    name = message.outputs[0].name
+    inputs = {}
+    for parameter, argument in message.inputs.items():
+        references = []
+        for index, binding in enumerate(argument.arguments):
+            reference = binding.name
+            if binding.value is not None:
+                reference = f"{name}.{parameter}" if len(argument.arguments) == 1 else f"{name}.{parameter}.{index}"
+                constants[reference] = constant(binding.value, f"{parameter} of {name!r}", blobs)
+            references.append(reference)
+        inputs[parameter] = references[0] if len(references) == 1 else tuple(references)
+    for attribute, value in message.attributes.items():
+        if message.type.startswith("constexpr_") and attribute != "name":  # iOS16: no inputs
+            inputs[attribute] = f"{name}.{attribute}"
+            constants[inputs[attribute]] = constant(value, f"{attribute} of {name!r}", blobs)
+    outputs = tuple(variable(named) for named in message.outputs)
+    return Operation(message.type, name, inputs, outputs)
+
+
+def _images(description):
+    """Color space by name, of the inputs and outputs that are images."""
+    features = [*description.input, *description.output] if description else []
+    features += [f for one in description.functions for f in (*one.input, *one.output)] if description else []
+    images = {f.name: f.type.imageType for f in features if f.type is not None and f.type.imageType is not None}
+    return {name: COLOR_SPACES.get(image.colorSpace, "unknown") for name, image in images.items()}
+
+
+def _feature(described, images):
+    return Feature(described.name, described.dtype, described.shape, images.get(described.name))

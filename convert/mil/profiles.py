@@ -1,0 +1,65 @@
+"""Profiles: which arithmetic a program runs in."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...refimpl.errors import BadInput
+
+HALF, SINGLE, DOUBLE = "float16", "float32", "float64"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How floating values are held between operators and computed on inside them.
+
+    Attributes
+    ----------
+    name : str
+    held : dict of str to str
+        Declared floating dtype -> dtype of the array. Other dtypes are held as declared.
+    computed : dict of str to str
+        Dtype of a held array -> dtype that an operator computes in.
+    """
+
+    name: str
+    held: dict
+    computed: dict
+
+    def store(self, array, declared):
+        """``array`` as a value of the declared dtype: one rounding to nearest even, or none."""
+        with np.errstate(over="ignore", invalid="ignore"):  # overflow to infinity is what the format does
+            return array.astype(self.held.get(declared, declared), copy=False)
+
+    def load(self, array):
+        """``array`` as an operator that rounds computes on it: exact."""
+        return array.astype(self.computed.get(array.dtype.name, array.dtype), copy=False)
+
+
+def _uniform(dtype):
+    return Profile(dtype, dict.fromkeys((HALF, SINGLE, DOUBLE), dtype), {})
+
+
+PROFILES = {
+    "fp32-accumulate": Profile("fp32-accumulate", {}, {HALF: SINGLE}),
+    "float32": _uniform(SINGLE),
+    "float64": _uniform(DOUBLE),
+}
+
+
+def profile_named(name):
+    """The profile of that name.
+
+    Raises
+    ------
+    BadInput
+        For an unknown one.
+
+    Examples
+    --------
+    >>> profile_named("float64").held["float16"]
+    'float64'
+    """
+    if name not in PROFILES:
+        raise BadInput(f"there is no profile {name!r}; choose one of {', '.join(PROFILES)}")
+    return PROFILES[name]

@@ -1,0 +1,41 @@
+"""PyTorch twins of the golden models, with the official state_dict keys."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from ...refimpl.models import Model
+from .quicksrnet import QuickSRNet
+
+
+def _quicksrnet(config):
+    scale = config.subpixel / config.unshuffle
+    return QuickSRNet(config.features, config.layers, scale, config.input_to_output, config.average > 1)
+
+
+_TWINS = {"quicksrnet": _quicksrnet}
+
+
+def twin(model: Model, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """The PyTorch module of a golden model, carrying its parameters.
+
+    Parameters
+    ----------
+    model : Model
+    dtype : torch.dtype
+        Of the parameters.
+
+    Returns
+    -------
+    torch.nn.Module
+        In evaluation mode; its ``state_dict`` loads the model's parameters strictly.
+
+    Examples
+    --------
+    >>> from karat.refimpl.models import quicksrnet
+    >>> twin(quicksrnet.identity(quicksrnet.Config(features=4, layers=1, subpixel=2))).conv_last
+    Conv2d(4, 12, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))
+    """
+    module = _TWINS[model.architecture.NAME](model.config).to(dtype)
+    module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in model.parameters.items()})
+    return module.eval()

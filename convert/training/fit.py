@@ -1,0 +1,112 @@
+"""The training loop: Adam with a cosine schedule on the L1 loss, an average of the weights, resumable and seeded."""
+
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ...refimpl.metrics import luma, psnr
+
+EVERY = 1000  # iterations between log lines and checkpoints
+AVERAGE = 0.999  # decay of the exponential moving average of the weights ("params_ema")
+
+
+def cosine(iteration, iterations, rate):
+    """Learning rate: a short linear warm-up, then half a cosine down to a thousandth."""
+    warm = min(1.0, (iteration + 1) / 200)
+    return rate * warm * (1e-3 + (1 - 1e-3) * 0.5 * (1 + math.cos(math.pi * iteration / iterations)))
+
+
+def fit(model, forward, patches, validation, work, iterations, rate, progress=True):
+    """Train ``model`` in place and return the averaged weights.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    forward : callable
+        (model, lr) -> prediction that the loss is taken of (for a clipped network: before the last clip).
+    patches : callable
+        iteration -> (lr, hr), see `Patches`.
+    validation : list of (lr, hr)
+        uint8 pictures that are never trained on; their PSNR goes into the log.
+    work : Path
+        Folder of ``checkpoint.pt`` and ``log.jsonl``; an interrupted run goes on from what lies there.
+    iterations : int
+        Length of the cosine schedule.
+    rate : float
+        Peak learning rate.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        The exponential moving average of the parameters, float32.
+    """
+    work = Path(work)
+    work.mkdir(parents=True, exist_ok=True)
+    model.to(memory_format=torch.channels_last)
+    optimiser = torch.optim.Adam(model.parameters(), rate)
+    average = {name: p.detach().clone() for name, p in model.state_dict().items()}
+    start = _resume(work / "checkpoint.pt", model, optimiser, average)
+    losses = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not progress) as bar:
+        task = bar.add_task("training", total=iterations, completed=start)
+        for iteration in range(start, iterations):
+            for group in optimiser.param_groups:
+                group["lr"] = cosine(iteration, iterations, rate)
+            losses.append(_step(model, forward, optimiser, patches(iteration)))
+            with torch.no_grad():
+                for name, p in model.state_dict().items():
+                    average[name].lerp_(p, 1 - min(AVERAGE, (1 + iteration) / (10 + iteration)))
+            done = iteration + 1
+            bar.advance(task)
+            if done % EVERY == 0 or done == iterations:
+                line = {"iteration": done, "loss": float(np.mean(losses)), "psnr": validate(model, average, validation)}
+                losses.clear()
+                bar.update(task, description=f"training, loss {line['loss']:.5f}, validation {line['psnr']:.2f} dB")
+                with open(work / "log.jsonl", "a") as log:
+                    log.write(json.dumps(line) + "\n")
+                _save(work / "checkpoint.pt", done, model, optimiser, average)
+    return average
+
+
+def _step(model, forward, optimiser, batch):
+    lr, hr = (torch.from_numpy(a).to(memory_format=torch.channels_last) for a in batch)
+    optimiser.zero_grad(set_to_none=True)
+    loss = (forward(model, lr) - hr).abs().mean()
+    loss.backward()
+    optimiser.step()
+    return loss.item()
+
+
+def validate(model, weights, pairs):
+    """Mean PSNR of Y in dB over (lr, hr) pictures, with ``weights`` in place of the model's own."""
+    scores = []
+    for lr, hr in pairs:
+        x = torch.from_numpy(lr[None].astype(np.float32) / 255)
+        with torch.no_grad():
+            y = torch.func.functional_call(model, weights, (x,)).clamp(0, 1).numpy()[0]
+        border = hr.shape[-1] // lr.shape[-1]
+        scores.append(psnr(luma(np.round(y * 255) / 255), luma(hr / 255), border=border))
+    return float(np.mean(scores))
+
+
+def _save(path, iteration, model, optimiser, average):
+    state = {"iteration": iteration, "model": model.state_dict(), "optimiser": optimiser.state_dict(), "average": average}
+    temporary = path.with_suffix(".tmp")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
+
+
+def _resume(path, model, optimiser, average):
+    if not path.exists():
+        return 0
+    state = torch.load(path, weights_only=True)
+    model.load_state_dict(state["model"])
+    optimiser.load_state_dict(state["optimiser"])
+    average.update(state["average"])
+    return state["iteration"]

@@ -1,0 +1,57 @@
+"""From a checkpoint, a zoo name or plain arrays to a golden model: everything derivable is derived from shapes."""
+
+import inspect
+from pathlib import Path
+
+from .checkpoint import read_checkpoint
+from .errors import BadInput
+from .models import ARCHITECTURES, Model
+
+ZOO = Path(__file__).resolve().parents[1] / "zoo"
+
+
+def zoo_names():
+    """Names of the embedded networks, as in ``load("zoo:NAME")``."""
+    return sorted(path.stem for path in ZOO.glob("*.safetensors"))
+
+
+def load(source, **explicit) -> Model:
+    """Build the golden model of a trained network.
+
+    Parameters
+    ----------
+    source : str, Path or mapping of str to array
+        ``"zoo:NAME"``, a ``.pth`` / ``.pt`` / ``.safetensors`` path, or a state dict of arrays.
+    **explicit
+        What no shape tells, such as ``average=2`` for the x3-then-average baseline of QuickSRNet.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    BadInput
+        When the source cannot be read safely, or is no network that karat knows.
+
+    Examples
+    --------
+    >>> load("zoo:quicksrnet-small-x2").config.features
+    32
+    """
+    if isinstance(source, str) and source.startswith("zoo:"):
+        name = source.removeprefix("zoo:")
+        if name not in zoo_names():
+            raise BadInput(f"the zoo holds no {name!r}, expected one of {', '.join(zoo_names())}; see `karat zoo`")
+        source = ZOO / f"{name}.safetensors"
+    parameters = read_checkpoint(source)
+    shapes = {key: tuple(value.shape) for key, value in parameters.items()}
+    for architecture in ARCHITECTURES:
+        if architecture.recognises(shapes):
+            takes = list(inspect.signature(architecture.derive).parameters)[1:]
+            for name in set(explicit) - set(takes):
+                raise BadInput(f"{architecture.NAME} does not take {name}, expected one of {', '.join(takes)}; leave it out")
+            return Model(architecture, architecture.derive(shapes, **explicit), parameters)
+    known = ", ".join(a.NAME for a in ARCHITECTURES)
+    some = ", ".join(list(shapes)[:3])
+    raise BadInput(f"the checkpoint has keys such as {some}, expected those of {known}; convert its key names first")

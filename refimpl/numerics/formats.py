@@ -1,0 +1,99 @@
+"""Floating-point storage formats: their limits, and rounding to them. The one place that knows what fp16 can hold."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Format:
+    """A binary floating-point format.
+
+    Attributes
+    ----------
+    name : str
+        NumPy's name of the dtype.
+    precision : int
+        Bits of the significand, the hidden one included.
+    min_exponent : int
+        Exponent of the smallest normal number.
+    largest : float
+        Largest finite number.
+
+    References
+    ----------
+    IEEE 754-2019, section 3.6, table 3.5.
+    """
+
+    name: str
+    precision: int
+    min_exponent: int
+    largest: float
+
+    @property
+    def unit_roundoff(self):
+        """u: the largest relative error of rounding a number in the normal range to nearest."""
+        return 2.0**-self.precision
+
+    @property
+    def smallest_subnormal(self):
+        """eta: the spacing of the numbers around zero."""
+        return 2.0 ** (self.min_exponent - self.precision + 1)
+
+
+FLOAT16 = Format("float16", 11, -14, 65504.0)
+FLOAT32 = Format("float32", 24, -126, float(np.finfo(np.float32).max))
+FLOAT64 = Format("float64", 53, -1022, float(np.finfo(np.float64).max))
+FORMATS = {f.name: f for f in (FLOAT16, FLOAT32, FLOAT64)}
+
+
+def spacing(x, fmt):
+    """The unit in the last place of ``fmt`` at the magnitude of x (Higham's ulp; that of subnormals near zero).
+
+    Parameters
+    ----------
+    x : array_like of float64
+    fmt : Format
+
+    Returns
+    -------
+    ndarray of float64, shape of x
+
+    References
+    ----------
+    N. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 2.1. doi:10.1137/1.9780898718027
+
+    Examples
+    --------
+    >>> spacing([1.0, 1000.0, 0.0], FLOAT16)
+    array([9.76562500e-04, 5.00000000e-01, 5.96046448e-08])
+    """
+    _, exponent = np.frexp(np.asarray(x, np.float64))  # |x| = m * 2^exponent with m in [1/2, 1)
+    exponent = np.where(np.asarray(x) == 0, fmt.min_exponent, np.maximum(exponent - 1, fmt.min_exponent))
+    return np.ldexp(1.0, exponent - fmt.precision + 1)
+
+
+def stands_for(constant, expression, fmt):
+    """Where a stored constant is a nearest number of ``fmt`` to the exact value it stands for.
+
+    Parameters
+    ----------
+    constant, expression : array_like of float64, same shape
+    fmt : Format
+        The format the constant is stored in.
+
+    Returns
+    -------
+    ndarray of bool
+        True where |constant - expression| is at most half a unit in the last place.
+
+    Examples
+    --------
+    >>> stands_for([0.2, 0.199951171875], [0.2, 0.2], FLOAT16)
+    array([False,  True])
+    """
+    constant, expression = np.asarray(constant, np.float64), np.asarray(expression, np.float64)
+    nearest = expression.astype(fmt.name).astype(np.float64)  # round to nearest, ties to even
+    close = np.abs(constant - expression) <= spacing(expression, fmt) / 2
+    representable = constant.astype(fmt.name).astype(np.float64) == constant
+    return (constant == nearest) | (close & representable)

@@ -1,0 +1,62 @@
+"""Safetensors, read and written."""
+
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from karat.refimpl.checkpoint import read_checkpoint, write_safetensors
+from karat.refimpl.errors import BadInput
+from safetensors.numpy import load_file
+
+ROOT = Path(__file__).resolve().parents[1]
+WEIGHTS = Path(os.environ.get("KARAT_DATA", ROOT.parent / "shared" / "data")) / "weights"
+ONE, TWO = np.full(2, 1.0), np.full(2, 2.0)
+
+
+def test_real_safetensors_file():
+    path = WEIGHTS / "tiny_swinir_random_lgpl" / "tiny_swinir.safetensors"
+    if not path.exists():
+        pytest.skip("tiny_swinir.safetensors is not in $KARAT_DATA/weights")
+    expected, found = load_file(path), read_checkpoint(path)
+    assert {k: (v.dtype, v.shape, v.tobytes()) for k, v in found.items()} == {
+        k: (v.dtype, v.shape, v.tobytes()) for k, v in expected.items()
+    }
+
+
+def test_safetensors_round_trip_leaves_nothing_else_behind(tmp_path):
+    arrays = {
+        "scalar": np.array(3.0),
+        "t": np.arange(6, dtype=np.float16).reshape(2, 3).T,
+        "n": np.arange(3),
+        "e": np.zeros((0, 2)),
+    }
+    write_safetensors(tmp_path / "w.safetensors", arrays, {"license": "MIT"})
+    found = read_checkpoint(tmp_path / "w.safetensors")
+    assert {k: (v.dtype, v.shape, v.tolist()) for k, v in found.items()} == {
+        k: (v.dtype, v.shape, v.tolist()) for k, v in arrays.items()
+    }
+    assert os.listdir(tmp_path) == ["w.safetensors"]
+
+
+def test_bfloat16_in_safetensors(tmp_path):
+    header = b'{"w":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
+    (tmp_path / "w.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + b"\x80\x3f\x40\xc0")
+    array = read_checkpoint(tmp_path / "w.safetensors")["w"]
+    assert (array.dtype, array.tolist()) == (np.float32, [1.0, -3.0])
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    write_safetensors(tmp_path / "w.safetensors", {"w": ONE})
+    with pytest.raises(BadInput, match="real numbers"):
+        write_safetensors(tmp_path / "w.safetensors", {"w": np.array(["text"])})
+    with pytest.raises(TypeError):  # fails inside the library, after the temporary file is named
+        write_safetensors(tmp_path / "w.safetensors", {"w": TWO}, {"license": 3})
+    assert read_checkpoint(tmp_path / "w.safetensors")["w"].tolist() == ONE.tolist()
+    assert os.listdir(tmp_path) == ["w.safetensors"]
+
+
+def test_writing_into_a_missing_folder_is_one_sentence(tmp_path):
+    with pytest.raises(BadInput, match="existing folder"):
+        write_safetensors(tmp_path / "missing" / "w.safetensors", {"w": ONE})
