@@ -1,6 +1,7 @@
 """The command line. Exit codes: 0 yes, 1 no, 2 could not be judged or bad input."""
 
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -104,27 +105,23 @@ def _say(sentence):
     Console(stderr=True).print(f"karat: {sentence}", markup=False, highlight=False, soft_wrap=True)
 
 
+def _sentence(error):
+    """What to say of an exception: found, expected, what to do next."""
+    if isinstance(error, BadInput):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in CONVERT_EXTRA:
+        return f"this command needs {error.name}, which is not installed; run: pip install 'karat[convert]'"
+    reason = str(error).splitlines()[0] if str(error) else "no reason given"
+    return f"stopped by {type(error).__name__}: {reason}; run `karat --debug ...` for the traceback"
+
+
 def main():
     """Entry point of the ``karat`` command."""
-    debug = "--debug" in sys.argv
     try:
         app()
-    except BadInput as error:
-        if debug:
-            raise
-        _say(str(error))
-        sys.exit(2)
-    except ModuleNotFoundError as error:
-        if debug or error.name not in CONVERT_EXTRA:
-            raise
-        _say(f"this command needs {error.name}, which is not installed; run: pip install 'karat[convert]'")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        _say("interrupted; nothing was left half written")
-        sys.exit(130)
     except Exception as error:
-        if debug:
-            raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        _say(f"stopped by {type(error).__name__}: {reason}; run `karat --debug ...` for the traceback")
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        else:
+            _say(_sentence(error))
         sys.exit(2)

@@ -7,6 +7,20 @@ from pathlib import Path
 from ..refimpl.errors import BadInput
 
 
+def check_output(path, source=None):
+    """To be asked before any work is done: the output's folder exists, and the output is not the input itself.
+
+    Raises
+    ------
+    BadInput
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise BadInput(f"the folder {path.parent} does not exist, expected the output's folder to; make it first")
+    if source is not None and path.exists() and Path(source).exists() and path.samefile(source):
+        raise BadInput(f"{path} is the input itself, expected another file; choose another output")
+
+
 def write_bytes(path, content):
     """Write a file as a whole or not at all.
 
@@ -16,8 +30,7 @@ def write_bytes(path, content):
         When its folder does not exist.
     """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise BadInput(f"the folder {path.parent} does not exist, expected the output's folder to; make it first")
+    check_output(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".karat-")
     try:
         with os.fdopen(handle, "wb") as file:

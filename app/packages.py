@@ -5,14 +5,16 @@ import json as jsonlib
 import re
 from collections import Counter
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from rich.table import Table
 
 from ..convert.mil import open_package
+from ..convert.mil.ops import OPERATORS
 from ..refimpl.errors import BadInput
 from ..refimpl.load import load
-from .outputs import write_bytes
+from .outputs import check_output, write_bytes
 from .picture import FORMATS, check_target, read_picture, write_picture
 
 
@@ -31,8 +33,8 @@ def run_export(console, weights, output, size, precision, storage, target, io, k
 
 def run_package(console, package, source, output, profile):
     """Execute a package on a picture or on the arrays of an ``.npz``."""
-    if Path(output).suffix.lower() != ".npz":
-        check_target(output)
+    check = check_output if Path(output).suffix.lower() == ".npz" else check_target
+    check(output, source)
     program = open_package(package)
     inputs = _inputs(program, Path(source))
     results = program.predict(inputs, profile=profile)
@@ -57,7 +59,7 @@ def _inputs(program, source):
     try:
         with np.load(source, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, EOFError, BadZipFile) as error:
         raise BadInput(f"{source} is no .npz of plain arrays ({error}); save it with numpy.savez") from None
 
 
@@ -71,6 +73,8 @@ def _picture(results):
 
 def run_inspect(console, package, json):
     """Print inputs, outputs, operators and constants of a package."""
+    if json:
+        check_output(json)
     program = open_package(package)
     operators = Counter(operation.type for operation in program.operations)
     constants = Counter()
@@ -92,7 +96,7 @@ def run_inspect(console, package, json):
     console.print()
     for name, size in constants.most_common():
         console.print(f"constants in {name}: {size:,} bytes", highlight=False)
-    unsupported = program.unsupported()
+    unsupported = sorted(set(operators) - set(OPERATORS))
     if unsupported:
         console.print(f"not executable here: {', '.join(unsupported)}", highlight=False)
     if json:

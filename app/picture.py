@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ..refimpl.errors import BadInput
-from .outputs import write_bytes
+from .outputs import check_output, write_bytes
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
@@ -39,15 +39,17 @@ def read_picture(path):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as opened:
+            with Image.open(path, formats=tuple(FORMATS.values())) as opened:
+                deep = any("16" in str(tile.args) for tile in opened.tile)  # Pillow would cut 16-bit RGB to 8 bits
                 image = ImageOps.exif_transpose(opened)
                 image.load()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise BadInput(f"{path.name} cannot be read as a picture ({error}), expected a PNG or JPEG; save it again") from None
     if "A" in image.getbands() or "transparency" in image.info:
         raise BadInput(f"{path.name} has transparency, expected an opaque picture; flatten it first")
-    if image.mode not in ("1", "L", "P", "RGB"):
-        raise BadInput(f"{path.name} has pixels of type {image.mode}, expected 8-bit grey or RGB; convert it first")
+    if deep or image.mode not in ("1", "L", "P", "RGB"):
+        kind = "16 bits a channel" if deep else f"type {image.mode}"
+        raise BadInput(f"{path.name} has pixels of {kind}, expected 8-bit grey or RGB; convert it first")
     pixels = np.asarray(image.convert("RGB"), np.float64).transpose(2, 0, 1)[None] / 255  # (1, 3, H, W)
     return pixels, {"grey": image.mode in ("1", "L"), "icc_profile": image.info.get("icc_profile")}
 
@@ -82,10 +84,9 @@ def write_picture(path, pixels, info=None):
     write_bytes(path, content.getvalue())
 
 
-def check_target(path):
-    """Raise BadInput unless a picture can be written there; to be asked before any work is done."""
+def check_target(path, source=None):
+    """As `check_output`, and the name must end as a picture's."""
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise BadInput(f"{path.name} ends in {path.suffix or 'nothing'}, expected one of {', '.join(FORMATS)}; rename the output")
-    if not path.parent.is_dir():
-        raise BadInput(f"the folder {path.parent} does not exist, expected the output's folder to; make it first")
+    check_output(path, source)

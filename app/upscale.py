@@ -1,10 +1,7 @@
 """Upscale one picture through the golden reference, band by band."""
 
-from pathlib import Path
-
 import numpy as np
 
-from ..refimpl.errors import BadInput
 from ..refimpl.load import load
 from .picture import check_target, read_picture, write_picture
 
@@ -32,9 +29,7 @@ def upscale(src, dst, model="zoo:quicksrnet-small-x2", progress=lambda done, tot
     --------
     >>> upscale("photo.png", "large.png")  # doctest: +SKIP
     """
-    check_target(dst)
-    if Path(dst).exists() and Path(src).exists() and Path(dst).samefile(src):
-        raise BadInput(f"{dst} is the input itself, expected another file; choose another output")
+    check_target(dst, src)
     pixels, info = read_picture(src)
     network = model if hasattr(model, "trace") else load(model)
     write_picture(dst, upscale_bands(network, pixels.astype(np.float32), progress), info)

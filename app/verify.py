@@ -9,7 +9,7 @@ from ..refimpl.errors import BadInput
 from ..refimpl.load import load
 from ..refimpl.metrics import luma, psnr
 from .example import low_resolution, photograph
-from .outputs import write_bytes
+from .outputs import check_output, write_bytes
 from .picture import read_picture
 from .progress import stages
 
@@ -43,6 +43,8 @@ def run_verify(console, package=None, weights=None, picture=None, json=None, ave
 
     if package is not None and weights is None:
         raise BadInput(f"{package} came without its checkpoint; name it with --weights")
+    if json:
+        check_output(json)
     explicit = {"average": average} if average != 1 else {}
     model = load(weights or EMBEDDED, **explicit)
     x = read_picture(picture)[0] if picture else low_resolution(model.scale)
@@ -58,13 +60,13 @@ def run_verify(console, package=None, weights=None, picture=None, json=None, ave
         x, note = _fit(x, program.inputs[0].shape)
         verdict = verify(model, program, x, progress=progress)
     name = picture.name if picture else "the astronaut photograph's bicubic half"
-    console.print(f"{weights or EMBEDDED}, {origin}, on {name}{note}: {x.shape[2]} x {x.shape[3]} pixels\n", highlight=False)
+    console.print(f"{weights or EMBEDDED}, {origin}, on {name}{note}: {x.shape[2]} x {x.shape[3]} pixels\n", highlight=False, soft_wrap=True)
     console.print(verdict.table())
     console.print()
     for line in verdict.summary():
-        console.print(line, highlight=False, markup=False)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     if picture is None and verdict.golden.shape[2:] == (512, 512):
-        console.print(_against_photograph(verdict), highlight=False)
+        console.print(_against_photograph(verdict), highlight=False, soft_wrap=True)
     if json:
         write_bytes(json, verdict.to_json().encode())
     return {True: 0, False: 1, None: 2}[verdict.faithful]

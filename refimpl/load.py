@@ -50,7 +50,9 @@ def load(source, **explicit) -> Model:
         if architecture.recognises(shapes):
             takes = list(inspect.signature(architecture.derive).parameters)[1:]
             for name in set(explicit) - set(takes):
-                raise BadInput(f"{architecture.NAME} does not take {name}, expected one of {', '.join(takes)}; leave it out")
+                raise BadInput(
+                    f"{architecture.NAME} does not take {name}, expected one of {', '.join(takes)}; leave it out"
+                )
             return Model(architecture, architecture.derive(shapes, **explicit), parameters)
     known = ", ".join(a.NAME for a in ARCHITECTURES)
     some = ", ".join(list(shapes)[:3])

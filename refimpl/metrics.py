@@ -43,7 +43,9 @@ def crop_border(image, border):
     if border == 0:
         return image
     if 2 * border >= min(image.shape[-2:]):
-        raise ValueError(f"a border of {border} leaves nothing of {image.shape[-2]} x {image.shape[-1]} pixels; crop less")
+        raise ValueError(
+            f"a border of {border} leaves nothing of {image.shape[-2]} x {image.shape[-1]} pixels; crop less"
+        )
     return image[..., border:-border, border:-border]
 
 

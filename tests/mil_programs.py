@@ -1,15 +1,16 @@
-"""Small Core ML programs for the tests of convert/mil: built with coremltools, or byte by byte."""
+"""Small Core ML programs for the tests of convert/mil: built byte by byte."""
 
 import json
 import os
 import struct
-import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from karat.refimpl.errors import BadInput
+
 DATA = Path(os.environ.get("KARAT_DATA", Path(__file__).resolve().parents[1] / "../shared/data"))
-FLOAT16, FLOAT32, INT32 = 10, 11, 23
 TYPES = {"float16": 10, "float32": 11, "int32": 23, "bool": 1, "str": 2}
 
 
@@ -110,9 +111,11 @@ def weight_file(arrays):
     return bytes(out), offsets
 
 
-def quiet_coremltools():
-    """coremltools, which warns about this and that when it is imported and used."""
-    warnings.simplefilter("ignore")
-    import coremltools
-
-    return coremltools
+@contextmanager
+def at_worst_one_sentence():
+    """What runs inside works, or raises BadInput with a message of one line; anything else is a failure."""
+    try:
+        yield
+    except BadInput as error:
+        if "\n" in str(error):
+            raise AssertionError(f"several lines: {error}") from error

@@ -2,11 +2,11 @@
 
 import os
 import random
-import resource
 import select
 import struct
 import subprocess
 import sys
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -16,9 +16,10 @@ from safetensors.numpy import save
 CASES = 5_000
 SECONDS_PER_CASE = 10
 
-# The child reads length-prefixed files from stdin and answers one line each. It imports the reader once, and karat only.
+# The child reads length-prefixed files from stdin and answers one line each; it imports the reader once.
 CHILD = """
-import os, struct, sys
+import os, resource, struct, sys
+resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 from karat.refimpl.checkpoint import read_checkpoint
 from karat.refimpl.errors import BadInput
 {mutant}
@@ -54,7 +55,6 @@ class Reader:
             stdout=subprocess.PIPE,
             cwd=self._folder,
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30)),
         )
 
     def answer(self, content):
@@ -78,9 +78,8 @@ class Reader:
 
 @pytest.fixture
 def reader(tmp_path):
-    child = Reader(tmp_path)
-    yield child
-    child.close()
+    with closing(Reader(tmp_path)) as child:
+        yield child
 
 
 PICKLE = weights(
@@ -150,10 +149,9 @@ def test_whole_files_are_read_by_the_child(reader):
         ("def read_checkpoint(path): import time; time.sleep(60)", "hung for 1 s"),
         ("def read_checkpoint(path): [][0]", "raised IndexError: 'list index out of range'"),
         ("def read_checkpoint(path): bytes(3 << 30)", "raised MemoryError: ''"),
-        ("def read_checkpoint(path): raise BadInput('two\\nlines')", "not one sentence: 'two\\\\nlines'"),
+        ("def read_checkpoint(path): raise BadInput('two' + chr(10) + 'lines')", r"not one sentence: 'two\nlines'"),
     ],
 )
 def test_the_harness_catches_a_bad_reader_and_goes_on(tmp_path, mutant, answer):
-    child = Reader(tmp_path, mutant, seconds=1 if "sleep" in mutant else SECONDS_PER_CASE)
-    assert [child.answer(SEEDS["zip"]) for _ in range(2)] == [answer] * 2
-    child.close()
+    with closing(Reader(tmp_path, mutant, seconds=1 if "sleep" in mutant else SECONDS_PER_CASE)) as child:
+        assert [child.answer(SEEDS["zip"]) for _ in range(2)] == [answer] * 2

@@ -63,7 +63,7 @@ PROGRAMS = {  # name -> (opcodes of a value, what the message says)
     "colliding keys": (b"}" + number(2**61 - 1) + b"Ns", "as a key"),
     "list as a key": (b"}]Ns", "a list as a key"),
     "state of a tensor": (tensor() + b"}b", "a Tensor as a dict"),
-    "calling text": (b"R", "'str'"),
+    "calling a dict": (b"R", "'dict'"),
     "reaching below a mark": (b"K\x01(R", "more values"),
     "closing what is not open": (b"t", "never opened"),
     "odd dict": (b"}(K\x01u", "no value"),

@@ -5,11 +5,12 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mil_programs import at_worst_one_sentence, field, model, operation, varint
+
 from karat.convert.mil import wire
 from karat.convert.mil.schema import TYPES
 from karat.convert.mil.wire import message_type, read_message
 from karat.refimpl.errors import BadInput
-from mil_programs import field, model, operation, varint
 
 LETTER = {
     "Letter": message_type(
@@ -53,7 +54,9 @@ def test_absent_fields_have_their_defaults():
     assert (letter.number, letter.text, letter.copies, letter.named, letter.raw) == (0, "", [], {}, None)
 
 
-@given(st.sampled_from([field(11, 5), field(11, "skip"), varint(11 << 3 | 1) + bytes(8), varint(11 << 3 | 5) + bytes(4)]))
+@given(
+    st.sampled_from([field(11, 5), field(11, "skip"), varint(11 << 3 | 1) + bytes(8), varint(11 << 3 | 5) + bytes(4)])
+)
 def test_unknown_fields_are_stepped_over(unknown):
     assert read(unknown + field(1, 3) + unknown).number == 3
 
@@ -65,10 +68,8 @@ def test_maps_keep_the_last_value_of_a_key():
 
 @given(st.binary(max_size=200))
 def test_random_bytes_are_a_letter_or_one_sentence(data):
-    try:
-        read(data)
-    except BadInput as error:
-        assert "\n" not in str(error)
+    with at_worst_one_sentence():
+        assert read(data).copies is not None
 
 
 @given(st.data())
@@ -131,7 +132,9 @@ def test_the_number_of_fields_is_limited(monkeypatch):
 
 
 def test_a_program_is_read_as_declared():
-    message = model([("x", "float32", (1, None))], [operation("relu", {"x": "x"}, [("y", "float32", (1, None))])], ["y"])
+    message = model(
+        [("x", "float32", (1, None))], [operation("relu", {"x": "x"}, [("y", "float32", (1, None))])], ["y"]
+    )
     read_back = read_message(message, "Model", TYPES)
     function = read_back.mlProgram.functions["main"]
     assert function.block_specializations["CoreML7"].operations[0].type == "relu"

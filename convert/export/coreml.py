@@ -4,10 +4,10 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from ...refimpl.errors import BadInput
 from ...refimpl.models import Model
@@ -121,7 +121,7 @@ def _convert(module, input_shape, precision, target, storage, io, keep):
         compute = ct.transform.FP16ComputePrecision(op_selector=keep.lowers)
     elif keep.names:
         raise BadInput("keep_float32 under precision float32 has nothing to keep; leave it out")
-    pipeline = ct.PassPipeline.DEFAULT
+    pipeline: Any = ct.PassPipeline.DEFAULT  # a new copy at every access
     if storage == "float32":  # unfolded constants stay as they are, each with a cast behind it
         pipeline.set_options("common::const_elimination", {"skip_const_by_size": "0"})
     dtype = {"float32": np.float32, "float16": np.float16}[io]

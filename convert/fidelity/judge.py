@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ...refimpl.numerics.formats import FORMATS
+from .measure import Measured
 from .structure import TOLERANCE
 
 MISSED = "what follows comes out different"
@@ -40,7 +41,7 @@ class Row:
     dtype: str = ""
     source: str = ""
     structure: float | None = None
-    measured: object = None
+    measured: Measured | None = None
     bound: float | None = None
 
 
@@ -76,8 +77,12 @@ def judge(pairs, graph, ledger, differences, measured, twin, output):
         verdict, kind, note = _verdict(layer, name, constants, structure, figures, limit)
         if name is None and _fails_after(layer, names, differences):
             verdict, kind, note = DEFECT, "structure", f"no operation of the package computes this layer, and {MISSED}"
-        if verdict in (DEFECT, OVERFLOW) and (None in broken or (name and broken & graph.upstream[name])) and (
-            kind != "constant"  # a wrong constant is wrong whatever comes in
+        if (
+            verdict in (DEFECT, OVERFLOW)
+            and (None in broken or (name and broken & graph.upstream[name]))
+            and (
+                kind != "constant"  # a wrong constant is wrong whatever comes in
+            )
         ):
             verdict, kind, note = INHERITED, "", "its input is already wrong"
         if verdict not in (OK, UNKNOWN):
@@ -125,13 +130,14 @@ def _verdict(layer, name, constants, structure, figures, limit):
     if figures is None:
         return DEFECT, "structure", f"{name} has another shape than the layer"
     if structure > TOLERANCE:
-        note = f"differs by {structure:.2g} in float64 with the package's own constants (at most {TOLERANCE:g} is roundoff)"
+        note = f"differs by {structure:.2g} in float64 with the package's own constants (roundoff: {TOLERANCE:g})"
         return DEFECT, "structure", note
     if figures.largest == float("inf"):
         return OVERFLOW, "", f"{name} overflows its type"
     if limit is None:
         return OK, "", ""
     if not (figures.error_rms <= limit[0] and figures.error_max <= limit[1]):
-        note = f"error {figures.error_rms:.2g} rms, {figures.error_max:.2g} at most; rounding explains {limit[0]:.2g}, {limit[1]:.2g}"
+        found = f"{figures.error_rms:.2g} rms and {figures.error_max:.2g} at most"
+        note = f"its arithmetic is off by {found}, rounding explains {limit[0]:.2g} and {limit[1]:.2g}"
         return DEFECT, "arithmetic", note
     return OK, "", ""

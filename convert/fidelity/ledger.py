@@ -128,10 +128,12 @@ def _hold(layer, key, exact, name, value, dtype):
         return Entry(layer, key, "", stored, wrong, note), rounded
     found = value.astype(np.float64).reshape(exact.shape) if value.size == exact.size else value.astype(np.float64)
     good = stands_for(found, exact, fmt) | stands_for(found, exact.astype(np.float32), fmt)  # converters read float32
+    good &= np.isfinite(found)  # infinity is the nearest number to what overflows, and yet no number
     if good.all():
         return Entry(layer, key, name, stored), found
     worst = np.unravel_index(np.argmax(np.abs(found - exact)), exact.shape)
     away = abs(found[worst] - exact[worst]) / spacing(exact[worst], fmt)
     place = f"[{', '.join(map(str, worst))}]" if exact.ndim else ""
-    note = f"{name}{place} is {found[worst]:.6g}, expected {key}{place} = {exact[worst]:.6g} ({away:.3g} ulp of {stored} away)"
+    expected = f"{key}{place} = {exact[worst]:.6g}"
+    note = f"{name}{place} is {found[worst]:.6g}, expected {expected} ({away:.3g} ulp of {stored} away)"
     return Entry(layer, key, name, stored, int(np.count_nonzero(~good)), note), rounded

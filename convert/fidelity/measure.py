@@ -67,7 +67,8 @@ def measure(model, carrying, program, pairs, x, typed):
         Golden output, float64 output of the package.
     """
     rows, output = {}, program.outputs[0].name
-    for layer, (golden, carried), exact in lockstep((model, carrying), program, pairs, x):
+    for layer, values, exact in lockstep((model, carrying), program, pairs, x):
+        golden, carried = values
         value = typed[pairs[layer].output if layer in pairs else output]
         rows[layer] = _figures(golden, carried, exact, value) if golden.shape == exact.shape else None
     return rows, (golden, exact)

@@ -1,8 +1,8 @@
 """Which operation of a package computes which layer of the golden model.
 
-Three sources, in this order: the sidecar that our exporter writes; for layers with parameters their constants' names and
-values; for the others the operator's kind and, where a converter lowered it to several operations, its value. A pairing
-is only a claim: the comparison confirms it on two inputs.
+Three sources, in this order: the sidecar that our exporter writes; for layers with parameters the names and values of
+their constants; for the others the operator's kind and, where a converter lowered it to several operations, its value.
+A pairing is only a claim: the comparison confirms it on two inputs.
 """
 
 from dataclasses import dataclass
@@ -75,7 +75,9 @@ def pair(model, program, sidecar, x):
 
 def _by_parameters(model, program, graph, found):
     """Layers with a weight: by the constant's name, then by its value, then by their order among equal shapes."""
-    weights = {layer: model.parameters[f"{layer}.weight"] for layer in model.layers if f"{layer}.weight" in model.parameters}
+    weights = {
+        layer: model.parameters[f"{layer}.weight"] for layer in model.layers if f"{layer}.weight" in model.parameters
+    }
     claimed = {name for name, _ in found.values()}
     stored = {}
     for op in program.operations:
@@ -84,7 +86,9 @@ def _by_parameters(model, program, graph, found):
             stored[op.name] = constant
     tests = {
         "name": lambda layer, c: c.name.startswith(layer.replace(".", "_") + "_weight"),
-        "value": lambda layer, c: c.value.shape == weights[layer].shape and relative_rms(weights[layer], c.value) < NEAR,
+        "value": lambda layer, c: (
+            c.value.shape == weights[layer].shape and relative_rms(weights[layer], c.value) < NEAR
+        ),
         "order": lambda layer, c: True,
     }
     for source, test in tests.items():
@@ -115,10 +119,8 @@ def _by_kind(layers, graph, found):
 
 def _by_value(model, program, graph, found, x):
     """What is left: the first unclaimed variable that equals the layer in float64 on one input."""
-    wanted = {layer: None for layer in model.layers if layer not in found}
-    for layer, value in model.trace(np.asarray(x, np.float64)):
-        if layer in wanted:
-            wanted[layer] = value
+    golden = model.trace(np.asarray(x, np.float64))
+    wanted = {layer: value for layer, value in golden if layer not in found}
     claimed = {name for name, _ in found.values()}
     for record in program.trace({program.inputs[0].name: x}, profile="float64"):
         if record.name in claimed or graph.operation[record.name].type == "cast":

@@ -23,7 +23,8 @@ def lockstep(models, program, pairs, x):
     """
     layer_of = {pair.output: layer for layer, pair in pairs.items() if pair.output}
     golden = zip(*(model.trace(np.asarray(x, np.float64)) for model in models), strict=True)
-    waiting, last = {}, ()
+    waiting: dict[str, tuple] = {}
+    last: tuple = ()
     for record in program.trace({program.inputs[0].name: x}, profile="float64"):
         layer = layer_of.get(record.name)
         if layer is not None:
@@ -79,4 +80,5 @@ def stress(shape):
 
 def structure(carrying, program, pairs, x):
     """Relative difference of every paired layer in float64: {layer: difference}, ":output" included."""
-    return {layer: difference(golden, value) for layer, (golden,), value in lockstep((carrying,), program, pairs, x)}
+    steps = lockstep((carrying,), program, pairs, x)
+    return {layer: difference(golden[0], value) for layer, golden, value in steps}

@@ -13,7 +13,14 @@ from .structure import stress, structure
 from .twin_error import twin_errors
 from .verdict import Verdict
 
-STAGES = ("pairing layers", "constants", "structure, second input", "typed run", "rounding of a twin", "structure and loss")
+STAGES = (
+    "pairing layers",
+    "constants",
+    "structure, second input",
+    "typed run",
+    "rounding of a twin",
+    "structure and loss",
+)
 
 
 def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: None):
@@ -54,42 +61,45 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
     >>> verify(model, program, x).faithful  # doctest: +SKIP
     True
     """
-    if len(program.inputs) != 1 or len(program.outputs) != 1:
-        raise BadInput(
-            f"the package has {len(program.inputs)} inputs and {len(program.outputs)} outputs, expected one of each; "
-            "export the network without others"
-        )
-    x = np.asarray(x, np.float64)
-    if not np.isfinite(x).all():
-        raise BadInput("the picture holds NaN or infinity, expected numbers in [0, 1]; give another one")
-    source, output = program.inputs[0].name, program.outputs[0].name
-    if program.inputs[0].image or program.outputs[0].image:
-        raise BadInput("the package takes or gives an image, expected tensors in [0, 1]; export it with a TensorType")
-    progress(STAGES[0])
     graph = Graph(program)
-    if output not in graph.operation:
-        raise BadInput(f"the package's output {output} is computed by no operation; it is no super-resolution network")
+    _check(program, graph, x)
+    x, entry = np.asarray(x, np.float64), program.inputs[0].dtype
+    source, output = program.inputs[0].name, program.outputs[0].name
+    progress(STAGES[0])
     pairs = pair(model, program, read_pairing(program.path), x)
     progress(STAGES[1])
     ledger = keep_ledger(model, program, pairs, graph)
     carrying = model.carrying(ledger.carried)
     progress(STAGES[2])
-    differences = [structure(carrying, program, pairs, stress(x.shape))]
+    second = structure(carrying, program, pairs, stress(x.shape))
     progress(STAGES[3])
     typed = typed_run(program, pairs, x, profile)
-    result = typed[output]
     progress(STAGES[4])
-    storage = {layer: graph.dtype[p.output] for layer, p in pairs.items() if p.output}
-    twin = twin_errors(carrying, storage, x, program.inputs[0].dtype)
+    twin = twin_errors(carrying, _storage(pairs, graph, entry), x, entry)
     twin[":output"] = twin[list(pairs)[-1]]
     progress(STAGES[5])
     measured, (golden, exact) = measure(model, carrying, program, pairs, x, typed)
-    differences.append({layer: m.structure if m else np.inf for layer, m in measured.items()})
-    rounded = x.astype(_entry_type(program))
-    exact_of_rounded = program.predict({source: rounded.astype(np.float64)}, profile="float64")[output]
-    rows = judge(pairs, graph, ledger, differences, measured, twin, output)
-    causes = shares(golden, exact, exact_of_rounded, result) if golden.shape == result.shape else {}
-    return Verdict(rows, causes, ledger, profile, golden, result)
+    first = {layer: figures.structure if figures else np.inf for layer, figures in measured.items()}
+    rows = judge(pairs, graph, ledger, [first, second], measured, twin, output)
+    rounded = x.astype(_entry_type(program)).astype(np.float64)
+    exact_of_rounded = program.predict({source: rounded}, profile="float64")[output]
+    causes = shares(golden, exact, exact_of_rounded, typed[output]) if golden.shape == exact.shape else {}
+    return Verdict(rows, causes, ledger, profile, golden, typed[output])
+
+
+def _check(program, graph, x):
+    """Raise BadInput unless the program takes one tensor and gives one, and the picture is finite."""
+    if len(program.inputs) != 1 or len(program.outputs) != 1:
+        raise BadInput(
+            f"the package has {len(program.inputs)} inputs and {len(program.outputs)} outputs, expected one of each; "
+            "export the network without others"
+        )
+    if program.inputs[0].image or program.outputs[0].image:
+        raise BadInput("the package takes or gives an image, expected tensors in [0, 1]; export it with a TensorType")
+    if program.outputs[0].name not in graph.operation:
+        raise BadInput("no operation of the package computes its output, expected a network; export it again")
+    if not np.isfinite(x).all():
+        raise BadInput("the picture holds NaN or infinity, expected numbers in [0, 1]; give another one")
 
 
 def _entry_type(program):
@@ -97,3 +107,12 @@ def _entry_type(program):
     feature = program.inputs[0]
     readers = [op for op in program.operations if feature.name in references(op)]
     return readers[0].outputs[0].dtype if readers[0].type == "cast" else feature.dtype
+
+
+def _storage(pairs, graph, dtype):
+    """Declared type of every layer's variable; a layer without one has its predecessor's."""
+    types = {}
+    for layer, found in pairs.items():
+        dtype = graph.dtype[found.output] if found.output else dtype
+        types[layer] = dtype
+    return types

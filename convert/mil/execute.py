@@ -11,6 +11,9 @@ from .ops import OPERATORS, Operator
 from .profiles import Profile
 from .values import MAX_ELEMENTS
 
+# What NumPy and Python raise when parameters do not fit each other: the program is wrong then, and says where.
+UNFIT = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, MemoryError)
+
 
 @dataclass(frozen=True)
 class OpRecord:
@@ -41,10 +44,8 @@ class Step:
     ----------
     operation : Operation
     operator : Operator
-    bound : dict
-        Parameters that are constants, already in the dtype of the profile.
-    variables : dict of str to (str or tuple of str)
-        Parameters that are computed.
+    bound : dict of str to (ndarray or str)
+        Constants by name, already in the dtype of the profile.
     frees : tuple of str
         Variables that no later step reads.
     profile : Profile
@@ -53,20 +54,19 @@ class Step:
     operation: Operation
     operator: Operator
     bound: dict
-    variables: dict
     frees: tuple
     profile: Profile
 
     def __call__(self, values):
         """Compute the outputs from ``values`` and put them there."""
         operation = self.operation
-        arguments = {parameter: self._argument(names, values) for parameter, names in self.variables.items()}
+        arguments = {parameter: self._argument(names, values) for parameter, names in operation.inputs.items()}
         try:
             with np.errstate(all="ignore"):  # infinities and NaN are results here, and are reported as such
-                results = self.operator.function(**self.bound, **arguments)
+                results = self.operator.function(**arguments)
         except UnsupportedOperator as error:
             raise UnsupportedOperator(f"{operation}: {error}") from error
-        except (ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError, MemoryError) as error:
+        except UNFIT as error:
             raise BadInput(f"{operation} cannot be computed ({error}); export it again") from error
         results = results if isinstance(results, (tuple, list)) else (results,)
         if len(results) != len(operation.outputs):
@@ -77,6 +77,8 @@ class Step:
     def _argument(self, names, values):
         if isinstance(names, tuple):
             return tuple(self._argument(name, values) for name in names)
+        if names in self.bound:
+            return self.bound[names]
         return values[names] if self.operator.exact else self.profile.load(values[names])
 
 
@@ -166,15 +168,13 @@ def _check_output(output, operation):
 def _step(operation, frees, program, profile, loaded):
     """A Step; ``loaded`` shares the converted constants between steps."""
     operator = OPERATORS[operation.type]
-    bound, variables = {}, {}
-    for parameter, names in operation.inputs.items():
-        if isinstance(names, str) and names in program.constants:
-            if names not in loaded:
-                loaded[names] = _bindable(program.constants[names], profile)
-            bound[parameter] = loaded[names][operator.exact]
-        else:
-            variables[parameter] = names
-    return Step(operation, operator, bound, variables, frees, profile)
+    bound = {}
+    for name in _reads(operation):
+        if name in program.constants:
+            if name not in loaded:
+                loaded[name] = _bindable(program.constants[name], profile)
+            bound[name] = loaded[name][operator.exact]
+    return Step(operation, operator, bound, frees, profile)
 
 
 def _bindable(array, profile):

@@ -146,7 +146,9 @@ def _program(path, model, blobs):
     images = _images(description)
     inputs = [_feature(variable(named), images) for named in function.inputs]
     known = {v.name: v for v in inputs} | {v.name: v for operation in operations for v in operation.outputs}
-    known |= {name: Variable(name, array.dtype.name, array.shape) for name, array in constants.items()}
+    known |= {
+        name: Variable(name, "str" if a.dtype.kind == "U" else a.dtype.name, a.shape) for name, a in constants.items()
+    }
     missing = [name for name in block.outputs if name not in known]
     if missing:
         raise BadInput(f"output {missing[0]!r} is computed nowhere; the file is damaged, export it again")
@@ -154,35 +156,46 @@ def _program(path, model, blobs):
     return Program(path, model.specificationVersion, default, function.opset, inputs, outputs, constants, operations)
 
 
+def _keep(constants, name, value, blobs):
+    """Put the value of a Value message under its name."""
+    if name in constants:
+        raise BadInput(f"there are two constants {name!r}; the file is damaged, export it again")
+    constants[name] = constant(value, f"constant {name!r}", blobs)
+
+
 def _add_constant(message, number, constants, blobs):
-    """Put the value of a const operation under its name."""
+    """Keep the value of a const operation."""
     if len(message.outputs) != 1 or "val" not in message.attributes:
         raise BadInput(f"const number {number} has no single value; the file is damaged, export it again")
-    name = message.outputs[0].name
-    constants[name] = constant(message.attributes["val"], f"constant {name!r}", blobs)
+    _keep(constants, message.outputs[0].name, message.attributes["val"], blobs)
 
 
 def _operation(message, number, constants, blobs):
     """An Operation; what it has as inline values and attributes becomes constants named ``operation.parameter``."""
-    if not message.type or not message.outputs:
-        raise BadInput(f"operation number {number} has no type or no output; the file is damaged, export it again")
+    if not message.type.isidentifier() or not message.outputs:
+        raise BadInput(f"operation {number}, {message.type!r}, has no type or output; export the model again")
     name = message.outputs[0].name
     inputs = {}
     for parameter, argument in message.inputs.items():
-        references = []
-        for index, binding in enumerate(argument.arguments):
-            reference = binding.name
-            if binding.value is not None:
-                reference = f"{name}.{parameter}" if len(argument.arguments) == 1 else f"{name}.{parameter}.{index}"
-                constants[reference] = constant(binding.value, f"{parameter} of {name!r}", blobs)
-            references.append(reference)
-        inputs[parameter] = references[0] if len(references) == 1 else tuple(references)
+        names = _references(argument.arguments, f"{name}.{parameter}", constants, blobs)
+        inputs[parameter] = names[0] if len(names) == 1 else tuple(names)
     for attribute, value in message.attributes.items():
-        if message.type.startswith("constexpr_") and attribute != "name":  # iOS16: no inputs
+        if message.type.startswith("constexpr_") and attribute != "name":  # iOS16 keeps all of these in attributes
             inputs[attribute] = f"{name}.{attribute}"
-            constants[inputs[attribute]] = constant(value, f"{attribute} of {name!r}", blobs)
-    outputs = tuple(variable(named) for named in message.outputs)
-    return Operation(message.type, name, inputs, outputs)
+            _keep(constants, inputs[attribute], value, blobs)
+    return Operation(message.type, name, inputs, tuple(variable(named) for named in message.outputs))
+
+
+def _references(bindings, parameter, constants, blobs):
+    """Names that a parameter is bound to; inline values get the name of the parameter, and a number if several."""
+    names = []
+    for index, binding in enumerate(bindings):
+        if binding.value is None:
+            names.append(binding.name)
+        else:
+            names.append(parameter if len(bindings) == 1 else f"{parameter}.{index}")
+            _keep(constants, names[-1], binding.value, blobs)
+    return names
 
 
 def _images(description):

@@ -46,10 +46,11 @@ def read_pairing(package):
         return {}
     try:
         content = json.loads(path.read_bytes())
-        operators = content["operators"] if content["format"] == FORMAT else None
-        sound = all(isinstance(e["layer"], str) and isinstance(e["last"], bool) for e in operators.values())
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OSError):
-        sound = False
+        operators = content["operators"]
+        sound = content["format"] == FORMAT and isinstance(operators, dict)
+        sound = sound and all(isinstance(e["layer"], str) and isinstance(e["last"], bool) for e in operators.values())
+    except (ValueError, LookupError, TypeError, RecursionError, OSError):
+        operators, sound = {}, False
     if not sound:
         raise BadInput(f"{path.name} is no pairing of format {FORMAT}; delete it or export the package again")
     return operators

@@ -1,6 +1,5 @@
 """QuickSRNet in PyTorch: the twin whose ``state_dict`` keys are those of the released checkpoints (AIMET model zoo)."""
 
-import torch
 from torch import Tensor, nn
 
 

@@ -92,14 +92,13 @@ def draw_curve(log, path):
     matplotlib.rcParams["svg.hashsalt"] = "karat"  # the same log gives the same bytes
     lines = [json.loads(line) for line in Path(log).read_text().splitlines()]
     at = [line["iteration"] / 1000 for line in lines]
+    loss, quality = ([line[name] for line in lines] for name in ("loss", "psnr"))
     figure, left = plt.subplots(figsize=(7, 3.2), layout="constrained")
-    left.plot(at, [line["loss"] for line in lines], color="#8a8a8a", linewidth=1, label="loss")
-    left.set(xlabel="thousand iterations", ylabel="L1 loss", ylim=(min(line["loss"] for line in lines) * 0.98, None))
-    left.set_ylim(top=np.percentile([line["loss"] for line in lines], 98))
+    left.plot(at, loss, color="#8a8a8a", linewidth=1, label="loss")
+    left.set(xlabel="thousand iterations", ylabel="L1 loss", ylim=(0.98 * min(loss), float(np.percentile(loss, 98))))
     right = left.twinx()
-    right.plot(at, [line["psnr"] for line in lines], color="#b8860b", linewidth=2, label="validation")
-    right.set(ylabel="validation Y-PSNR, dB")
-    right.set_ylim(bottom=np.percentile([line["psnr"] for line in lines], 2))
+    right.plot(at, quality, color="#b8860b", linewidth=2, label="validation")
+    right.set(ylabel="validation Y-PSNR, dB", ylim=(float(np.percentile(quality, 2)), max(quality) + 0.02))
     figure.legend(loc="outside upper right", ncols=2, frameon=False)
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)

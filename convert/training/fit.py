@@ -96,7 +96,12 @@ def validate(model, weights, pairs):
 
 
 def _save(path, iteration, model, optimiser, average):
-    state = {"iteration": iteration, "model": model.state_dict(), "optimiser": optimiser.state_dict(), "average": average}
+    state = {
+        "iteration": iteration,
+        "model": model.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "average": average,
+    }
     temporary = path.with_suffix(".tmp")
     torch.save(state, temporary)
     os.replace(temporary, path)

@@ -93,11 +93,13 @@ def derive(shapes: Mapping[str, tuple[int, ...]], average: int = 1) -> Config:
     last = shapes["conv_last.weight"]
     features = shapes["cnn.0.weight"][0] if shapes["cnn.0.weight"] else 0
     layers = sum(re.fullmatch(r"cnn\.\d+\.weight", key) is not None for key in shapes) - 1
-    subpixel = int(round((last[0] / 3) ** 0.5)) if last else 0
+    subpixel = round((last[0] / 3) ** 0.5) if last else 0
     unshuffle = 2 if len(last) == 4 and last[2:] == (1, 1) else 1
     config = Config(features, layers, subpixel, unshuffle, "anchor.net.weight" in shapes, average)
     if average not in (1, 2) or (average == 2 and (subpixel, unshuffle) != (3, 1)):
-        raise BadInput(f"average={average} was asked of a x{config.subpixel} network; it is 2 behind a x3 network, else 1")
+        raise BadInput(
+            f"average={average} was asked of a x{config.subpixel} network; it is 2 behind a x3 network, else 1"
+        )
     check_shapes(shapes, parameter_shapes(config))
     return config
 
@@ -184,9 +186,9 @@ def identity(config: Config, noise=None) -> Model:
     """A network that upscales by nearest neighbour: the paper's starting point of training (section 3.2).
 
     Middle convolutions are W + I; the first adds the three input channels to features 0-2; the last adds feature
-    floor(i / s^2) to output i (the paper prints round(i / s^2), which would reach a fourth channel). In the x1.5 network
-    output phase (p, q) of three takes phase (2p // 3, 2q // 3) of two. With an input-to-output convolution that one
-    starts as the identity instead of the last.
+    floor(i / s^2) to output i (the paper prints round(i / s^2), which would reach a fourth channel). In the x1.5
+    network output phase (p, q) of three takes phase (2p // 3, 2q // 3) of two. With an input-to-output convolution
+    that one starts as the identity instead of the last.
 
     Parameters
     ----------

@@ -93,7 +93,8 @@ def stands_for(constant, expression, fmt):
     array([False,  True])
     """
     constant, expression = np.asarray(constant, np.float64), np.asarray(expression, np.float64)
-    nearest = expression.astype(fmt.name).astype(np.float64)  # round to nearest, ties to even
-    close = np.abs(constant - expression) <= spacing(expression, fmt) / 2
-    representable = constant.astype(fmt.name).astype(np.float64) == constant
+    with np.errstate(over="ignore", invalid="ignore"):  # too large a number rounds to infinity
+        nearest = expression.astype(fmt.name).astype(np.float64)  # round to nearest, ties to even
+        representable = constant.astype(fmt.name).astype(np.float64) == constant
+        close = np.abs(constant - expression) <= spacing(expression, fmt) / 2
     return (constant == nearest) | (close & representable)

@@ -18,7 +18,7 @@ def conv2d(x, weight, bias=None, stride=1, padding=0):
     Returns
     -------
     ndarray, (N, O, H', W')
-        ``y[n, o, i, j] = bias[o] + sum_{c, p, q} weight[o, c, p, q] x[n, c, stride i + p - padding, stride j + q - padding]``
+        ``y[n, o, i, j] = bias[o] + sum_{c, p, q} weight[o, c, p, q] padded[n, c, stride i + p, stride j + q]``
         in the common dtype of ``x`` and ``weight``.
 
     Raises
@@ -44,7 +44,9 @@ def conv2d(x, weight, bias=None, stride=1, padding=0):
     batch, _, padded_h, padded_w = x.shape
     height, width = (padded_h - kh) // stride + 1, (padded_w - kw) // stride + 1
     if min(height, width) < 1:
-        raise ValueError(f"a {kh} x {kw} kernel does not fit into {padded_h} x {padded_w} padded pixels; use a larger image")
+        raise ValueError(
+            f"a {kh} x {kw} kernel does not fit into {padded_h} x {padded_w} padded pixels; use a larger image"
+        )
     kernels = weight.reshape(out_channels, -1)  # (O, C kh kw)
     y = np.empty((batch, out_channels, height, width), np.result_type(x, weight))
     for i in range(height):  # row by row: all windows at once would take kh kw times the memory of the image

@@ -74,7 +74,7 @@ def resize_axis(image, axis, size_out, scale=None):
     """Resize one axis; uint8 images are rounded half up and clipped, floating ones are left as they come."""
     indices, weights = bicubic_taps(image.shape[axis], size_out, scale)
     moved = np.moveaxis(image, axis, -1)  # (..., size_in)
-    out = np.zeros(moved.shape[:-1] + (size_out,), np.float64)
+    out = np.zeros((*moved.shape[:-1], size_out), np.float64)
     for tap in range(indices.shape[1]):
         out += moved[..., indices[:, tap]] * weights[:, tap]
     if image.dtype == np.uint8:
@@ -114,16 +114,13 @@ def resize_bicubic(image, scale=None, size=None):
            [7, 7],
            [7, 7]], dtype=uint8)
     """
-    if (scale is None) == (size is None):
-        raise ValueError("resize_bicubic takes exactly one of scale and size")
     height, width = image.shape[-2:]
-    if size is None:
-        exact = Fraction(scale).limit_denominator(1000)
-        size = (-(-height * exact // 1), -(-width * exact // 1))  # ceil
-        scales = (exact, exact)
-    else:
-        scales = (None, None)
+    if scale is not None and size is None:
+        scale = Fraction(scale).limit_denominator(1000)
+        size = (-(-height * scale // 1), -(-width * scale // 1))  # ceil
+    elif scale is not None or size is None:
+        raise ValueError("resize_bicubic takes exactly one of scale and size")
     if min(size) < 1:
         raise ValueError(f"resizing {height} x {width} would give {size[0]} x {size[1]} pixels; ask for at least 1 x 1")
-    image = resize_axis(image, image.ndim - 2, int(size[0]), scales[0])
-    return resize_axis(image, image.ndim - 1, int(size[1]), scales[1])
+    image = resize_axis(image, image.ndim - 2, int(size[0]), scale)
+    return resize_axis(image, image.ndim - 1, int(size[1]), scale)

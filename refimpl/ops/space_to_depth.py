@@ -14,7 +14,9 @@ def _check(order, x, factor, needs):
         raise ValueError(f"the channel order is {order!r}; choose CRD or DCR")
     for axis, divisor in needs:
         if x.shape[axis] % divisor:
-            raise ValueError(f"axis {axis} of {x.shape} is no multiple of {divisor}; crop or pad it for factor {factor}")
+            raise ValueError(
+                f"axis {axis} of {x.shape} is no multiple of {divisor}; crop or pad it for factor {factor}"
+            )
 
 
 def depth_to_space(x, factor, order):
@@ -89,11 +91,8 @@ def space_to_depth(x, factor, order):
     n, c, height, width = x.shape
     h, w, r = height // factor, width // factor, factor
     blocks = x.reshape(n, c, h, r, w, r)
-    if order == "CRD":
-        y = blocks.transpose(0, 1, 3, 5, 2, 4)  # (N, C, r, r, H, W)
-    else:
-        y = blocks.transpose(0, 3, 5, 1, 2, 4)  # (N, r, r, C, H, W)
-    return y.reshape(n, c * r * r, h, w)
+    crd, dcr = (0, 1, 3, 5, 2, 4), (0, 3, 5, 1, 2, 4)  # (N, C, r, r, H, W), (N, r, r, C, H, W)
+    return blocks.transpose(crd if order == "CRD" else dcr).reshape(n, c * r * r, h, w)
 
 
 def crd_to_dcr(channels, factor):

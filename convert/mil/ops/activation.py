@@ -1,4 +1,4 @@
-"""Activations. Parameters stay in float32 from iOS17 on, whatever x is: they are brought to what x is computed in."""
+"""Activations."""
 
 import math
 
@@ -6,17 +6,13 @@ import numpy as np
 
 from ....refimpl.errors import BadInput
 from .erf import erf, erfc
+from .parameters import like
 from .registry import operator
-
-
-def _like(parameter, x):
-    """A scalar parameter in the dtype of x, so that it neither widens nor narrows the computation."""
-    return np.asarray(parameter).astype(x.dtype)
 
 
 def _per_channel(parameter, x):
     """A parameter per channel, ready for broadcasting over (N, C, ...)."""
-    return _like(parameter, x).reshape(-1, *[1] * (x.ndim - 2))  # (C, 1, ...)
+    return like(parameter, x).reshape(-1, *[1] * (x.ndim - 2))  # (C, 1, ...)
 
 
 def _logistic(x):
@@ -40,13 +36,13 @@ def relu6(x):
 @operator("clamped_relu")
 def clamped_relu(x, alpha, beta):
     """min(beta, x) above zero, min(beta, alpha x) below."""
-    return np.minimum(_like(beta, x), np.where(x >= 0, x, _like(alpha, x) * x))
+    return np.minimum(like(beta, x), np.where(x >= 0, x, like(alpha, x) * x))
 
 
 @operator("leaky_relu")
 def leaky_relu(x, alpha=0.01):
     """x above zero, alpha x below."""
-    return np.where(x >= 0, x, _like(alpha, x) * x)
+    return np.where(x >= 0, x, like(alpha, x) * x)
 
 
 @operator("prelu")
@@ -58,19 +54,19 @@ def prelu(x, alpha):
 @operator("thresholded_relu")
 def thresholded_relu(x, alpha=1.0):
     """x where x >= alpha, else 0."""
-    return np.where(x >= _like(alpha, x), x, x.dtype.type(0))
+    return np.where(x >= like(alpha, x), x, x.dtype.type(0))
 
 
 @operator("threshold")
 def threshold(x, alpha):
     """max(x, alpha)."""
-    return np.maximum(x, _like(alpha, x))
+    return np.maximum(x, like(alpha, x))
 
 
 @operator("elu")
 def elu(x, alpha=1.0):
     """x above zero, alpha (e^x - 1) below."""
-    return np.where(x > 0, x, _like(alpha, x) * np.expm1(np.minimum(x, 0)))
+    return np.where(x > 0, x, like(alpha, x) * np.expm1(np.minimum(x, 0)))
 
 
 @operator("sigmoid")
@@ -88,19 +84,19 @@ def silu(x):
 @operator("sigmoid_hard")
 def sigmoid_hard(x, alpha=0.2, beta=0.5):
     """alpha x + beta, cut to [0, 1]."""
-    return np.clip(_like(alpha, x) * x + _like(beta, x), 0, 1)
+    return np.clip(like(alpha, x) * x + like(beta, x), 0, 1)
 
 
 @operator("scaled_tanh")
 def scaled_tanh(x, alpha=1.0, beta=1.0):
     """alpha tanh(beta x)."""
-    return _like(alpha, x) * np.tanh(_like(beta, x) * x)
+    return like(alpha, x) * np.tanh(like(beta, x) * x)
 
 
 @operator("linear_activation")
 def linear_activation(x, alpha, beta=0.0):
     """alpha x + beta."""
-    return _like(alpha, x) * x + _like(beta, x)
+    return like(alpha, x) * x + like(beta, x)
 
 
 @operator("softplus")

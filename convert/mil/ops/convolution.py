@@ -3,8 +3,9 @@
 import numpy as np
 
 from ....refimpl.errors import BadInput
+from .parameters import per_axis
 from .registry import operator
-from .windows import output_sizes, padded, paddings, per_axis, taps
+from .windows import output_sizes, padded, paddings, taps
 
 
 @operator("conv")

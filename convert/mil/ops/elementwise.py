@@ -3,6 +3,7 @@
 import numpy as np
 
 from ....refimpl.errors import UnsupportedOperator
+from .parameters import like
 from .registry import operator
 
 CAST_TYPES = {"fp16": "float16", "fp32": "float32", "fp64": "float64", "bool": "bool"}
@@ -81,19 +82,19 @@ def sqrt(x):
 @operator("rsqrt")
 def rsqrt(x, epsilon=1e-12):
     """1 / sqrt(x + epsilon)."""
-    return 1 / np.sqrt(x + _like(epsilon, x))
+    return 1 / np.sqrt(x + like(epsilon, x))
 
 
 @operator("inverse")
 def inverse(x, epsilon=1e-4):
     """1 / (x + epsilon)."""
-    return 1 / (x + _like(epsilon, x))
+    return 1 / (x + like(epsilon, x))
 
 
 @operator("log")
 def log(x, epsilon=1e-45):
     """log(x + epsilon)."""
-    return np.log(x + _like(epsilon, x))
+    return np.log(x + like(epsilon, x))
 
 
 @operator("square")
@@ -129,7 +130,7 @@ def sign(x):
 @operator("clip")
 def clip(x, alpha, beta):
     """min(max(x, alpha), beta)."""
-    return np.minimum(np.maximum(x, _like(alpha, x)), _like(beta, x))
+    return np.minimum(np.maximum(x, like(alpha, x)), like(beta, x))
 
 
 @operator("floor", exact=True)
@@ -166,11 +167,6 @@ def logical_not(x):
 def select(cond, a, b):
     """a where cond, else b; all three broadcast."""
     return np.where(cond, a, b)
-
-
-def _like(scalar, x):
-    """A scalar parameter in x's dtype: a float32 epsilon must not widen or narrow what is computed."""
-    return np.asarray(scalar).astype(x.dtype)
 
 
 def _binary(name, function):

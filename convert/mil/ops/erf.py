@@ -66,6 +66,9 @@ FAR = (  # (1 / sqrt(pi) - x erfc(x) exp(x^2)) x^2 in 1 / x^2, x >= 4
 )
 
 
+BLOCK = 2**13  # elements at a time, so that the many steps of a polynomial stay in the cache
+
+
 def erf(x):
     """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.
 
@@ -82,10 +85,7 @@ def erf(x):
     >>> erf([0.0, 0.5, -np.inf])
     array([ 0.        ,  0.52049988, -1.        ])
     """
-    x = np.asarray(x, np.float64)
-    size = np.abs(x)
-    near = np.minimum(size, NEAR_END)
-    return np.where(size <= NEAR_END, x * _ratio(NEAR, near * near), np.copysign(1 - _tail(size), x))
+    return _blockwise(_erf, x)
 
 
 def erfc(x):
@@ -104,20 +104,63 @@ def erfc(x):
     >>> erfc([0.0, 10.0])
     array([1.00000000e+00, 2.08848758e-45])
     """
+    return _blockwise(_erfc, x)
+
+
+def _blockwise(function, x):
     x = np.asarray(x, np.float64)
-    near = 1 - erf(np.clip(x, -NEAR_END, NEAR_END))
-    return np.where(x > NEAR_END, _tail(x), np.where(x < -NEAR_END, 2 - _tail(-x), near))
+    flat, out = x.ravel(), np.empty(x.size)
+    for start in range(0, x.size, BLOCK):
+        out[start : start + BLOCK] = function(flat[start : start + BLOCK])
+    return out.reshape(x.shape)
 
 
-def _ratio(coefficients, x):
-    return np.polyval(coefficients[0], x) / np.polyval(coefficients[1], x)
+def _erf(x):
+    return _two_ranges(x, np.abs(x) > NEAR_END, _near, lambda x: np.copysign(1 - _tail(np.abs(x)), x))
+
+
+def _erfc(x):
+    return _two_ranges(x, np.abs(x) > NEAR_END, lambda x: 1 - _near(x), _signed_tail)
+
+
+def _two_ranges(x, outer, inside, outside):
+    """``inside`` of the elements near zero and ``outside`` of the others."""
+    out, inner = np.empty_like(x), ~outer
+    out[inner], out[outer] = inside(x[inner]), outside(x[outer])
+    return out
+
+
+def _near(x):
+    """erf(x) for |x| <= 0.5."""
+    return x * _ratio(NEAR, x * x)
+
+
+def _signed_tail(x):
+    """erfc(x) for |x| >= 0.46875."""
+    tail = _tail(np.abs(x))
+    return np.where(x > 0, tail, 2 - tail)
 
 
 def _tail(x):
-    """erfc(x) for x >= NEAR_END; whatever for smaller x, where callers use another range. Zero beyond 27."""
-    x = np.clip(x, NEAR_END, 27.3)
-    middle = _ratio(MIDDLE, np.minimum(x, 4.0))
-    z = 1 / np.maximum(x, 4.0) ** 2
-    far = (1 / math.sqrt(math.pi) - z * _ratio(FAR, z)) / x
+    """erfc(x) for x >= 0.46875, zero beyond 27."""
+    x = np.minimum(x, 27.3)
+    scaled = _ratio(MIDDLE, np.minimum(x, 4.0))
+    far = x > 4
+    if far.any():
+        z = 1 / (x[far] * x[far])
+        scaled[far] = (1 / math.sqrt(math.pi) - z * _ratio(FAR, z)) / x[far]
     coarse = np.trunc(x * 16) / 16  # its square is exact, so that exp(-x^2) keeps all digits
-    return np.where(x <= 4, middle, far) * np.exp(-coarse * coarse) * np.exp(-(x - coarse) * (x + coarse))
+    return scaled * np.exp(-coarse * coarse) * np.exp(-(x - coarse) * (x + coarse))
+
+
+def _ratio(coefficients, x):
+    return _polynomial(coefficients[0], x) / _polynomial(coefficients[1], x)
+
+
+def _polynomial(coefficients, x):
+    """Horner's scheme in one array."""
+    out = np.full_like(x, coefficients[0])
+    for coefficient in coefficients[1:]:
+        out *= x
+        out += coefficient
+    return out

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ....refimpl.errors import BadInput
-from .layout import ints
+from .parameters import ints
 from .registry import operator
 
 

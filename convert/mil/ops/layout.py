@@ -1,25 +1,10 @@
 """Shape changes: nothing is computed, and this is where conversions go wrong most often."""
 
-import math
-
 import numpy as np
 
 from ....refimpl.errors import BadInput
-from ..values import MAX_ELEMENTS
+from .parameters import ints, like, room
 from .registry import operator
-
-
-def ints(values):
-    """A parameter as a tuple of int."""
-    return tuple(int(v) for v in np.ravel(values))
-
-
-def room(shape):
-    """``shape`` as a tuple of int, refused when no program means it: a damaged number must not eat the memory."""
-    shape = ints(shape)
-    if math.prod(shape) > MAX_ELEMENTS or min(shape, default=0) < 0:
-        raise BadInput(f"a tensor of shape {shape} is beyond {MAX_ELEMENTS} elements")
-    return shape
 
 
 @operator("reshape", exact=True)
@@ -125,7 +110,7 @@ def pad(x, pad, mode="constant", constant_val=0.0):
     pairs = [(0, 0)] * (x.ndim - len(counts) // 2) + list(zip(counts[::2], counts[1::2], strict=True))
     room([size + sum(pair) for size, pair in zip(x.shape, pairs, strict=True)])
     if mode == "constant":
-        return np.pad(x, pairs, constant_values=np.asarray(constant_val).astype(x.dtype))
+        return np.pad(x, pairs, constant_values=like(constant_val, x))
     if mode not in ("reflect", "replicate"):
         raise BadInput(f"mode is {mode!r}, expected constant, reflect or replicate")
     if mode == "reflect" and any(max(pair) >= size for pair, size in zip(pairs, x.shape, strict=True) if any(pair)):

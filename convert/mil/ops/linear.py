@@ -8,8 +8,9 @@ from .registry import operator
 @operator("linear")
 def linear(x, weight, bias=None):
     """x W^T + b, on the last axis: x is (..., I), weight (O, I)."""
-    out = x @ weight.T  # (..., O)
-    return out if bias is None else out + bias
+    out = x.reshape(-1, x.shape[-1]) @ weight.T  # one product instead of one per batch: (..., O)
+    out = out if bias is None else out + bias
+    return out.reshape(*x.shape[:-1], len(weight))
 
 
 @operator("matmul")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .layout import ints
+from .parameters import ints, like
 from .registry import operator
 
 
@@ -24,7 +24,7 @@ def instance_norm(x, gamma=None, beta=None, epsilon=1e-5):
 def batch_norm(x, mean, variance, gamma=None, beta=None, epsilon=1e-5):
     """(x - mean) / sqrt(variance + epsilon) gamma + beta, everything stored per channel."""
     shape = _channels(x)
-    root = np.sqrt(variance + x.dtype.type(epsilon)).reshape(shape)
+    root = np.sqrt(variance + like(epsilon, x)).reshape(shape)
     return _scaled((x - mean.reshape(shape)) / root, gamma, beta, shape)
 
 
@@ -32,7 +32,7 @@ def batch_norm(x, mean, variance, gamma=None, beta=None, epsilon=1e-5):
 def l2_norm(x, epsilon=1e-6):
     """x over the root of its sum of squares, per last three axes."""
     total = np.sum(x * x, axis=(-3, -2, -1), keepdims=True)
-    return x / np.sqrt(total + x.dtype.type(epsilon))
+    return x / np.sqrt(total + like(epsilon, x))
 
 
 def _channels(x):
@@ -43,7 +43,7 @@ def _standard(x, axes, epsilon):
     """Mean 0 and variance 1 over ``axes``."""
     centred = x - np.mean(x, axis=axes, keepdims=True)
     variance = np.mean(centred * centred, axis=axes, keepdims=True)
-    return centred / np.sqrt(variance + x.dtype.type(epsilon))
+    return centred / np.sqrt(variance + like(epsilon, x))
 
 
 def _scaled(x, gamma, beta, shape):

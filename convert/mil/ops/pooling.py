@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from .parameters import per_axis
 from .registry import operator
-from .windows import output_sizes, padded, paddings, per_axis, taps
+from .windows import output_sizes, padded, paddings, taps
 
 
 def _layout(x, kernel_sizes, strides, pad_type, pad, ceil_mode):

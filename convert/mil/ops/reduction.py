@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .layout import ints
+from .parameters import ints
 from .registry import operator
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ....refimpl.errors import BadInput, UnsupportedOperator
-from .layout import ints, room
+from .parameters import ints, room
 from .registry import operator
 
 
@@ -14,7 +14,7 @@ def grid(size_in, size_out, mode):
 
     Examples
     --------
-    >>> grid(2, 5, "UNALIGN_CORNERS").tolist()
+    >>> grid(2, 5, "UNALIGN_CORNERS").round(9).tolist()
     [0.0, 0.1, 0.5, 0.9, 1.0]
     """
     step = np.arange(size_out, dtype=np.float64)

@@ -5,15 +5,7 @@ from itertools import product
 import numpy as np
 
 from ....refimpl.errors import BadInput
-from .layout import room
-
-
-def per_axis(values, rank, default):
-    """A parameter with one int per spatial axis, as a tuple."""
-    values = tuple(int(v) for v in np.ravel(values)) if values is not None else (default,) * rank
-    if len(values) != rank or min(values) < 0:
-        raise BadInput(f"{values} has not one number per each of {rank} spatial axes")
-    return values
+from .parameters import per_axis, room
 
 
 def paddings(pad_type, pad, sizes, window, strides, dilations):

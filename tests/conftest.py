@@ -1,0 +1,29 @@
+"""Hypothesis profiles, the real data, and coremltools' import noise."""
+
+import os
+import warnings
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+common = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("dev", max_examples=20, **common)
+settings.register_profile("ci", max_examples=100, **common)
+settings.register_profile("nightly", max_examples=2000, **common)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+with warnings.catch_warnings():  # coremltools warns about torch versions and missing Mac frameworks when imported
+    warnings.simplefilter("ignore")
+    import coremltools  # noqa: F401
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("KARAT_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def data():
+    """The folder of real images, weights and packages."""
+    if not DATA.is_dir():
+        pytest.skip(f"no real data: set KARAT_DATA or put it at {DATA}")
+    return DATA

@@ -1,0 +1,45 @@
+"""Rounding and units in the last place against NumPy's own half precision."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from karat.refimpl.numerics.formats import FLOAT16, FLOAT32, FORMATS, spacing, stands_for
+
+HALVES = st.floats(width=16, allow_nan=False, allow_infinity=False)
+NUMBERS = st.floats(-60000, 60000, width=32)
+
+
+@given(HALVES)
+def test_spacing_is_the_gap_to_the_next_number(x):
+    gap = np.abs(np.float64(np.nextafter(np.float16(x), np.float16(np.copysign(np.inf, x)))) - x)
+    if np.isfinite(gap):
+        assert spacing(x, FLOAT16) == gap
+
+
+@given(NUMBERS)
+def test_the_nearest_number_stands_for_it_and_no_other(x):
+    near = np.float16(x)
+    assert stands_for(np.float64(near), x, FLOAT16)
+    for direction in (-np.inf, np.inf):
+        other = np.nextafter(near, np.float16(direction))
+        tie = abs(np.float64(other) - x) == abs(np.float64(near) - x)
+        assert bool(stands_for(np.float64(other), x, FLOAT16)) == tie
+
+
+@given(NUMBERS)
+def test_a_number_of_no_such_format_stands_for_nothing(x):
+    off = x + spacing(x, FLOAT16) / 8
+    if np.float64(np.float16(off)) != off:
+        assert not stands_for(off, off, FLOAT16)
+
+
+def test_limits_are_numpy_s():
+    for name, fmt in FORMATS.items():
+        info = np.finfo(name)
+        assert fmt.largest == info.max
+        assert fmt.unit_roundoff == info.eps / 2
+        assert fmt.smallest_subnormal == info.smallest_subnormal
+        assert 2.0**fmt.min_exponent == info.smallest_normal
+    assert FLOAT16.largest == 65504
+    assert FLOAT32.unit_roundoff == 2**-24
