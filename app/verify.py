@@ -60,16 +60,21 @@ def run_verify(console, package=None, weights=None, picture=None, json=None, ave
         x, note = _fit(x, program.inputs[0].shape)
         verdict = verify(model, program, x, progress=progress)
     name = picture.name if picture else "the astronaut photograph's bicubic half"
-    console.print(f"{weights or EMBEDDED}, {origin}, on {name}{note}: {x.shape[2]} x {x.shape[3]} pixels\n", highlight=False, soft_wrap=True)
-    console.print(verdict.table())
-    console.print()
-    for line in verdict.summary():
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    if picture is None and verdict.golden.shape[2:] == (512, 512):
-        console.print(_against_photograph(verdict), highlight=False, soft_wrap=True)
+    title = f"{weights or EMBEDDED}, {origin}, on {name}{note}: {x.shape[2]} x {x.shape[3]} pixels"
+    for line in _lines(title, verdict, model.scale, picture):
+        text = isinstance(line, str)  # text is printed as it is, whatever brackets a file name has
+        console.print(line, highlight=False, markup=not text, soft_wrap=text)
     if json:
         write_bytes(json, verdict.to_json().encode())
     return {True: 0, False: 1, None: 2}[verdict.faithful]
+
+
+def _lines(title, verdict, scale, picture):
+    """What is printed, from title to answer; the table is a rich table."""
+    yield from (title, "", verdict.table(), "", *verdict.summary())
+    truth = photograph()
+    if picture is None and verdict.golden.shape[1:] == truth.shape:
+        yield _against(truth, verdict, int(scale))
 
 
 def _export(model, folder, shape):
@@ -98,11 +103,10 @@ def _fit(x, shape):
     return cropped, "" if cropped.shape == x.shape else ", its centre cut to the package's size"
 
 
-def _against_photograph(verdict):
+def _against(truth, verdict, border):
     """How near each picture comes to the photograph that the input was made from."""
-    truth, border = luma(photograph() / 255), 512 // 256
     golden, package = (
-        psnr(luma(np.clip(image[0].astype(np.float64), 0, 1)), truth, border=border)
+        psnr(luma(np.clip(image[0].astype(np.float64), 0, 1)), luma(truth / 255), border=border)
         for image in (verdict.golden, verdict.output)
     )
     return f"against the photograph itself (Y): golden {golden:.3f} dB, package {package:.3f} dB"

@@ -40,7 +40,7 @@ print(sorted(times)[len(times) // 2])
 
 
 def measured(command, folder):
-    """Run a command in a folder: (seconds, peak resident bytes)."""
+    """Run a command in a folder: (seconds, seconds of processor time, peak resident bytes)."""
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -48,7 +48,8 @@ def measured(command, folder):
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{' '.join(map(str, command))} ended with {process.returncode}")
-    return seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)  # Linux counts in KiB
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)  # Linux counts in KiB
+    return seconds, usage.ru_utime + usage.ru_stime, peak
 
 
 def cpu_name():
@@ -61,15 +62,16 @@ def cpu_name():
 
 def benchmark(repeat):
     """Figures by name."""
+    load = os.getloadavg()[0]  # before anything of ours runs: how busy the machine is with other work
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-c", PICTURE], cwd=folder, check=True)
         export = [KARAT, "export", "-w", WEIGHTS, "--size", f"{SIDE}x{SIDE}", "-o", "network.mlpackage"]
-        exporting, _ = measured(export, folder)
+        exporting, _, _ = measured(export, folder)
         verify = [KARAT, "verify", "network.mlpackage", "-w", WEIGHTS, "-i", "photo.png"]
         runs = [measured(verify, folder) for _ in range(repeat)]
         eager = [sys.executable, "-c", EAGER, WEIGHTS, str(SIDE), str(max(repeat, 3))]
         forward = subprocess.run(eager, cwd=folder, check=True, capture_output=True, text=True)
-    seconds = statistics.median(seconds for seconds, _ in runs)
+    seconds, processor, peak = map(statistics.median, zip(*runs, strict=True))
     return {
         "date": date.today().isoformat(),
         "cpu": cpu_name(),
@@ -78,8 +80,10 @@ def benchmark(repeat):
         "numpy": version("numpy"),
         "network": f"{WEIGHTS}, {SIDE} x {SIDE} to {2 * SIDE} x {2 * SIDE}",
         "runs": repeat,
+        "load_average": round(load, 1),
         "verify_seconds": round(seconds, 2),
-        "verify_peak_mib": round(statistics.median(peak for _, peak in runs) / 2**20),
+        "verify_cpu_seconds": round(processor, 2),
+        "verify_peak_mib": round(peak / 2**20),
         "export_seconds": round(exporting, 2),
         "torch_eager_seconds": round(float(forward.stdout), 4),
         "verify_in_eager_passes": round(seconds / float(forward.stdout), 1),

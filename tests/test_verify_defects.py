@@ -176,6 +176,23 @@ def test_a_lowered_pixel_shuffle_is_no_defect(tmp_path):
     assert verdict.rows[-2].source == "value"
 
 
+def test_equal_weights_that_share_a_constant_are_no_defect(tmp_path):
+    model = quicksrnet.identity(CONFIG)
+    package = export(model, tmp_path / "m.mlpackage", SHAPE)
+    package.with_suffix(".pairing.json").unlink()
+    verdict = verify(model, open_package(package), X)
+    assert verdict.faithful is True
+    assert next(row.source for row in verdict.rows if row.layer == "cnn.4") == "value"
+
+
+def test_a_network_of_another_scale_is_a_defect(tmp_path):
+    other = random_model(quicksrnet.Config(features=6, layers=2, subpixel=3), seed=7)
+    verdict = verify(MODEL, open_package(export(other, tmp_path / "m.mlpackage", SHAPE)), X)
+    assert verdict.faithful is False
+    assert verdict.shares == {}
+    assert "NOT FAITHFUL" in verdict.summary()[-1]
+
+
 def test_two_defects_are_both_called(tmp_path):
     def both(surgeon):
         edit_constant(1, "bias", two_ulp)(surgeon)

@@ -5,6 +5,7 @@ their constants; for the others the operator's kind and, where a converter lower
 A pairing is only a claim: the comparison confirms it on two inputs.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,13 +80,12 @@ def _by_parameters(model, program, graph, found):
         layer: model.parameters[f"{layer}.weight"] for layer in model.layers if f"{layer}.weight" in model.parameters
     }
     claimed = {name for name, _ in found.values()}
-    stored = {}
-    for op in program.operations:
-        constant = program.constant_of(op, "weight")
-        if constant is not None and op.name not in claimed:
-            stored[op.name] = constant
+    constants = {op.name: program.constant_of(op, "weight") for op in program.operations if op.name not in claimed}
+    stored = {name: constant for name, constant in constants.items() if constant is not None}
+    owners = Counter(constant.name for constant in stored.values())
     tests = {
-        "name": lambda layer, c: c.name.startswith(layer.replace(".", "_") + "_weight"),
+        # equal weights may share one constant (untrained networks): its name then tells one owner only
+        "name": lambda layer, c: owners[c.name] == 1 and c.name.startswith(layer.replace(".", "_") + "_weight"),
         "value": lambda layer, c: (
             c.value.shape == weights[layer].shape and relative_rms(weights[layer], c.value) < NEAR
         ),

@@ -81,7 +81,9 @@ class Verdict:
         lines = [f"{held} of {len(self.ledger.entries)} constants are the nearest of their type to the checkpoint's"]
         if self.ledger.untraced:
             lines.append(f"constants that stand for nothing known: {', '.join(self.ledger.untraced)}")
-        lines.append("loss against the golden picture: " + ", ".join(f"{k} {v:.1f} dB" for k, v in self.shares.items()))
+        if self.shares:
+            causes = ", ".join(f"{cause} {decibel:.1f} dB" for cause, decibel in self.shares.items())
+            lines.append(f"loss against the golden picture: {causes}")
         answer = {True: "faithful", False: "NOT FAITHFUL", None: "UNKNOWN"}[self.faithful]
         reason = "only rounding"
         if self.culprit is not None:

@@ -34,7 +34,7 @@ def write_safetensors(path, arrays, metadata=None):
     ...     read_checkpoint(f"{folder}/tiny.safetensors")
     {'bias': array([1., 2.])}
     """
-    from safetensors.numpy import save_file  # here, so that `import karat` stays light
+    from safetensors.numpy import save  # here, so that `import karat` stays light
 
     path = Path(path)
     if not path.parent.is_dir() or path.is_dir():
@@ -44,7 +44,7 @@ def write_safetensors(path, arrays, metadata=None):
     arrays = {name: copy_array(name, array) for name, array in arrays.items()}
     partial = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
-        save_file(arrays, partial, metadata=dict(metadata) if metadata else None)
+        partial.write_bytes(save(arrays, metadata=dict(metadata) if metadata else None))
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
