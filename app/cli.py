@@ -26,7 +26,9 @@ def options(debug: Annotated[bool, typer.Option("--debug", help="show a tracebac
 
 @app.command()
 def verify(
-    package: Annotated[Path | None, typer.Argument(help=".mlpackage; without one, the network is exported first")] = None,
+    package: Annotated[
+        Path | None, typer.Argument(help=".mlpackage; without one, the network is exported first")
+    ] = None,
     weights: Weights = None,
     input: Annotated[Path | None, typer.Option("--input", "-i", help="picture to run; default: a photograph")] = None,
     json: Json = None,
@@ -41,7 +43,9 @@ def verify(
 @app.command()
 def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="NAME.mlpackage")],
-    weights: Annotated[str, typer.Option("--weights", "-w", help="zoo:NAME, .pth or .safetensors")] = "zoo:quicksrnet-small-x2",
+    weights: Annotated[
+        str, typer.Option("--weights", "-w", help="zoo:NAME, .pth or .safetensors")
+    ] = "zoo:quicksrnet-small-x2",
     size: Annotated[str, typer.Option(help="input size, HEIGHTxWIDTH")] = "64x64",
     precision: Annotated[str, typer.Option(help="float16 or float32: what operators compute in")] = "float16",
     storage: Annotated[str | None, typer.Option(help="float16 or float32: what weights are stored in")] = None,

@@ -80,7 +80,9 @@ def run_inspect(console, package, json):
     constants = Counter()
     for value in program.constants.values():
         constants[value.dtype.name] += value.nbytes
-    console.print(f"{program.path.name}: mlprogram, opset {program.opset}, specification {program.specification_version}\n")
+    console.print(
+        f"{program.path.name}: mlprogram, opset {program.opset}, specification {program.specification_version}\n"
+    )
     for title, features in (("input", program.inputs), ("output", program.outputs)):
         for f in features:
             console.print(f"{title:<7} {f.name}: {f.image or f.dtype} {f.shape}", highlight=False)

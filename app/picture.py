@@ -44,7 +44,9 @@ def read_picture(path):
                 image = ImageOps.exif_transpose(opened)
                 image.load()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise BadInput(f"{path.name} cannot be read as a picture ({error}), expected a PNG or JPEG; save it again") from None
+        raise BadInput(
+            f"{path.name} cannot be read as a picture ({error}), expected a PNG or JPEG; save it again"
+        ) from None
     if "A" in image.getbands() or "transparency" in image.info:
         raise BadInput(f"{path.name} has transparency, expected an opaque picture; flatten it first")
     if deep or image.mode not in ("1", "L", "P", "RGB"):
@@ -76,7 +78,9 @@ def write_picture(path, pixels, info=None):
     array = np.round(np.clip(pixels[0].transpose(1, 2, 0), 0, 1) * 255).astype(np.uint8)  # (H, W, 3)
     form = FORMATS[path.suffix.lower()]
     if form == "JPEG" and max(array.shape) > 65500:
-        raise BadInput(f"{path.name} would be {array.shape[1]} x {array.shape[0]}, JPEG holds 65500 a side; write a PNG")
+        raise BadInput(
+            f"{path.name} would be {array.shape[1]} x {array.shape[0]}, JPEG holds 65500 a side; write a PNG"
+        )
     image = Image.fromarray(array[..., 1] if info.get("grey") else array)
     options = {"quality": 95, "subsampling": 0} if form == "JPEG" else {}
     content = io.BytesIO()
@@ -88,5 +92,7 @@ def check_target(path, source=None):
     """As `check_output`, and the name must end as a picture's."""
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise BadInput(f"{path.name} ends in {path.suffix or 'nothing'}, expected one of {', '.join(FORMATS)}; rename the output")
+        raise BadInput(
+            f"{path.name} ends in {path.suffix or 'nothing'}, expected one of {', '.join(FORMATS)}; rename the output"
+        )
     check_output(path, source)

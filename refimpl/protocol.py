@@ -55,6 +55,6 @@ def score(upscaler, hr, scale):
     """
     lr, hr = degrade(hr, scale)
     y = upscaler(lr[None].astype(np.float32) / 255)[0]
-    y = np.round(np.clip(y, 0, 1) * 255) / 255
+    y = np.round(np.clip(y, 0, 1) * 255).astype(np.float64) / 255  # bytes, as a file would hold them
     truth, result = luma(hr / 255), luma(y)
     return psnr(truth, result, border=scale), ssim(truth, result, border=scale)

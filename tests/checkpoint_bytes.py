@@ -7,6 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
+
 from karat.refimpl.checkpoint import read_checkpoint
 from karat.refimpl.errors import BadInput
 

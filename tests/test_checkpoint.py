@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from karat.refimpl.checkpoint import read_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import pytest
 from checkpoint_bytes import as_legacy, as_zip, assert_bytes_refused, number, tensor, text, weights
+
 from karat.refimpl.checkpoint import read_checkpoint
 
 FORMATS = pytest.mark.parametrize("pack", [as_zip, as_legacy])

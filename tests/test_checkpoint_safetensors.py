@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
+
 from karat.refimpl.checkpoint import read_checkpoint, write_safetensors
 from karat.refimpl.errors import BadInput
-from safetensors.numpy import load_file
 
 ROOT = Path(__file__).resolve().parents[1]
 WEIGHTS = Path(os.environ.get("KARAT_DATA", ROOT.parent / "shared" / "data")) / "weights"

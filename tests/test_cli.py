@@ -47,7 +47,7 @@ def folder(tmp_path_factory):
 
 
 def png(side, colour, channels):
-    """A PNG of 16 bits a channel, which Pillow does not write: the top byte of every sample is 0x12, the low one 0x80."""
+    """A PNG of 16 bits a channel, which Pillow does not write; every sample is 0x1280."""
     rows = (b"\0" + b"\x12\x80" * channels * side) * side
     header = struct.pack(">IIBBBBB", side, side, 16, colour, 0, 0, 0)
     parts = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]

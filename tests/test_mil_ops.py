@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from karat.convert.mil.ops import OPERATORS
-from karat.convert.mil.ops.erf import erf, erfc
 from karat.convert.mil.ops.resize import grid
 from karat.refimpl.errors import BadInput
+from karat.refimpl.numerics.erf import erf, erfc
 
 torch = pytest.importorskip("torch", reason="PyTorch is the independent definition here; install karat[test]")
 F = torch.nn.functional

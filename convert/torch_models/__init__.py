@@ -6,6 +6,7 @@ from torch import nn
 
 from ...refimpl.models import Model
 from .quicksrnet import QuickSRNet
+from .swinir import SwinIR
 
 
 def _quicksrnet(config):
@@ -13,7 +14,29 @@ def _quicksrnet(config):
     return QuickSRNet(config.features, config.layers, scale, config.input_to_output, config.average > 1)
 
 
-_TWINS = {"quicksrnet": _quicksrnet}
+def _swinir(config):
+    window = config.multiple_of_window
+    size = round(config.positions**0.5) if config.positions else (config.window if not config.shifted else 2 * window)
+    return SwinIR(
+        img_size=size,
+        in_chans=config.channels,
+        embed_dim=config.embed_dim,
+        depths=config.depths,
+        num_heads=config.num_heads,
+        window_size=window,
+        mlp_ratio=config.hidden / config.embed_dim,
+        qkv_bias=config.qkv_bias,
+        qk_scale=config.qk_scale,
+        ape=config.positions > 0,
+        patch_norm=config.patch_norm,
+        upscale=config.upscale,
+        img_range=config.img_range,
+        upsampler=config.upsampler,
+        resi_connection="3conv" if config.three_convolutions else "1conv",
+    )
+
+
+_TWINS = {"quicksrnet": _quicksrnet, "swinir": _swinir}
 
 
 def twin(model: Model, dtype: torch.dtype = torch.float32) -> nn.Module:

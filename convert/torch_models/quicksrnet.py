@@ -51,6 +51,7 @@ class QuickSRNet(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> QuickSRNet(features=8, layers=1, scale=3)(torch.zeros(1, 3, 4, 5)).shape
     torch.Size([1, 3, 12, 15])
     """

@@ -56,7 +56,7 @@ class Model:
 
         Parameters
         ----------
-        x : ndarray, (N, 3, H, W)
+        x : ndarray, (N, channels, H, W)
             Floating, in [0, 1]; float64 gives the golden values.
 
         Raises
@@ -64,7 +64,7 @@ class Model:
         BadInput
             When ``x`` is no such picture, or its sides do not suit the network.
         """
-        check_picture(x, self.config.multiple_of)
+        check_picture(x, self.config.channels, self.config.multiple_of)
         parameters = {name: np.asarray(value, x.dtype) for name, value in self.parameters.items()}
         yield from self.architecture.steps(self.config, parameters, x)
 
@@ -74,13 +74,15 @@ class Model:
         return replace(self, parameters={**self.parameters, **carried})
 
 
-def check_picture(x, multiple_of=1):
-    """Raise BadInput unless x is a floating (N, 3, H, W) whose sides are positive multiples of ``multiple_of``."""
+def check_picture(x, channels=3, multiple_of=1):
+    """Raise BadInput unless x is a floating (N, channels, H, W) with sides that are multiples of ``multiple_of``."""
     if not isinstance(x, np.ndarray) or not np.issubdtype(x.dtype, np.floating):
         kind = getattr(x, "dtype", type(x).__name__)
         raise BadInput(f"the picture is {kind}, expected a floating array in [0, 1]; divide bytes by 255")
-    if x.ndim != 4 or x.shape[1] != 3:
-        raise BadInput(f"the picture has shape {x.shape}, expected (N, 3, H, W); move and repeat axes to that order")
+    if x.ndim != 4 or x.shape[1] != channels:
+        raise BadInput(
+            f"the picture has shape {x.shape}, expected (N, {channels}, H, W); move and repeat axes to that order"
+        )
     if min(x.shape) < 1 or x.shape[2] % multiple_of or x.shape[3] % multiple_of:
         raise BadInput(
             f"the picture is {x.shape[2]} x {x.shape[3]} pixels, expected sides that are multiples of {multiple_of}; "

@@ -8,12 +8,14 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from ..errors import BadInput
 from ..ops import average_pool, conv2d, pixel_shuffle, pixel_unshuffle, relu1
 from .model import Model
+from .shapes import check_shapes
 
 NAME = "quicksrnet"
 
@@ -44,6 +46,7 @@ class Config:
     unshuffle: int = 1
     input_to_output: bool = False
     average: int = 1
+    channels: ClassVar[int] = 3
 
     @property
     def scale(self) -> float:
@@ -100,18 +103,8 @@ def derive(shapes: Mapping[str, tuple[int, ...]], average: int = 1) -> Config:
         raise BadInput(
             f"average={average} was asked of a x{config.subpixel} network; it is 2 behind a x3 network, else 1"
         )
-    check_shapes(shapes, parameter_shapes(config))
+    check_shapes(shapes, parameter_shapes(config), "QuickSRNet")
     return config
-
-
-def check_shapes(shapes, expected):
-    """Raise BadInput naming the first key that is missing, superfluous or of another shape than expected."""
-    for key in [*expected, *shapes]:
-        if shapes.get(key) != expected.get(key):
-            raise BadInput(
-                f"{key} has shape {shapes.get(key, 'nothing')}, expected {expected.get(key, 'no such key')} of a "
-                "QuickSRNet; use a checkpoint with the released key names"
-            )
 
 
 def parameter_shapes(config: Config) -> dict[str, tuple[int, ...]]:

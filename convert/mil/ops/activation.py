@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ....refimpl.errors import BadInput
-from .erf import erf, erfc
+from ....refimpl.numerics.erf import erf, erfc
 from .parameters import like
 from .registry import operator
 

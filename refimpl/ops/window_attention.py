@@ -1,0 +1,73 @@
+"""Multi-head self-attention inside windows."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .linear import linear
+from .relative_position_bias import relative_position_bias
+from .softmax import softmax
+
+
+def split_heads(qkv, heads):
+    """(B nW, N, 3 C) as the queries, keys and values of every head: three of (B nW, heads, N, d).
+
+    Examples
+    --------
+    >>> [part.shape for part in split_heads(np.zeros((5, 4, 18)), heads=2)]
+    [(5, 2, 4, 3), (5, 2, 4, 3), (5, 2, 4, 3)]
+    """
+    windows, tokens, width = qkv.shape
+    parts = qkv.reshape(windows, tokens, 3, heads, width // (3 * heads))
+    q, k, v = parts.transpose(2, 0, 3, 1, 4)  # 3 x (B nW, heads, N, d)
+    return q, k, v
+
+
+def window_attention(x, parameters, heads, window, scale=None, mask=None) -> Iterator[tuple[str, np.ndarray]]:
+    """Attention of every token to those of its own window, step by step.
+
+    Parameters
+    ----------
+    x : ndarray, (B nW, window^2, C)
+    parameters : mapping
+        ``qkv.weight``, ``qkv.bias`` (optional), ``relative_position_bias_table``, ``proj.weight``, ``proj.bias``.
+    heads, window : int
+    scale : float, optional
+        Of the queries; d^-1/2 by default.
+    mask : ndarray, (nW, window^2, window^2), optional
+        Added to the scores of each window.
+
+    Yields
+    ------
+    (str, ndarray)
+        ``.qkv``, ``:query`` (scaled), ``:scores``, ``:bias`` (scores with bias), ``:mask`` (with mask), ``:softmax``,
+        ``:weighted_sum``, ``.proj``; the last one is the result, (B nW, window^2, C).
+
+    References
+    ----------
+    Z. Liu et al., "Swin Transformer", ICCV 2021, eq. 4. arXiv:2103.14030
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> shapes = {"qkv.weight": (6, 2), "relative_position_bias_table": (9, 1)}
+    >>> shapes |= {"proj.weight": (2, 2), "proj.bias": (2,)}
+    >>> parameters = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    >>> [name for name, _ in window_attention(rng.normal(size=(3, 4, 2)), parameters, heads=1, window=2)]
+    ['.qkv', ':query', ':scores', ':bias', ':softmax', ':weighted_sum', '.proj']
+    """
+    windows, tokens, channels = x.shape
+    yield ".qkv", (qkv := linear(x, parameters["qkv.weight"], parameters.get("qkv.bias")))  # (B nW, N, 3 C)
+    q, k, v = split_heads(qkv, heads)  # (B nW, heads, N, d)
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    yield ":query", (q := q * x.dtype.type(scale))  # before the product, as the official code does
+    yield ":scores", (scores := q @ k.swapaxes(-2, -1))  # (B nW, heads, N, N)
+    bias = relative_position_bias(parameters["relative_position_bias_table"], window)  # (heads, N, N)
+    yield ":bias", (scores := scores + bias)
+    if mask is not None:
+        per_image = scores.reshape(-1, len(mask), heads, tokens, tokens) + mask[:, None].astype(x.dtype)
+        yield ":mask", (scores := per_image.reshape(windows, heads, tokens, tokens))
+    yield ":softmax", (weights := softmax(scores))
+    summed = (weights @ v).swapaxes(1, 2).reshape(windows, tokens, channels)  # heads side by side again
+    yield ":weighted_sum", summed
+    yield ".proj", linear(summed, parameters["proj.weight"], parameters["proj.bias"])
