@@ -121,10 +121,12 @@ def _sentence(error):
 
 def main():
     """Entry point of the ``karat`` command."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1  # wherever it stands
     try:
-        app()
+        app(arguments)
     except Exception as error:
-        if "--debug" in sys.argv:
+        if debug:
             traceback.print_exc()
         else:
             _say(_sentence(error))

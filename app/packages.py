@@ -79,28 +79,19 @@ def run_inspect(console, package, json):
     operators = Counter(operation.type for operation in program.operations)
     constants = Counter()
     for value in program.constants.values():
-        constants[value.dtype.name] += value.nbytes
-    console.print(
-        f"{program.path.name}: mlprogram, opset {program.opset}, specification {program.specification_version}\n"
-    )
+        constants["text" if value.dtype.kind == "U" else value.dtype.name] += value.nbytes
+    unsupported = sorted(set(operators) - set(OPERATORS))
+    name = program.path.resolve().name
+    console.print(f"{name}: mlprogram, opset {program.opset}, specification {program.specification_version}\n")
     for title, features in (("input", program.inputs), ("output", program.outputs)):
         for f in features:
             console.print(f"{title:<7} {f.name}: {f.image or f.dtype} {f.shape}", highlight=False)
     console.print()
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("operator")
-    table.add_column("count", justify="right")
-    table.add_column("")
-    largest = max(operators.values(), default=1)
-    for name, count in operators.most_common():
-        table.add_row(name, str(count), "▇" * max(1, round(30 * count / largest)))
-    console.print(table)
+    console.print(_bars("operator", operators, str))
     console.print()
-    for name, size in constants.most_common():
-        console.print(f"constants in {name}: {size:,} bytes", highlight=False)
-    unsupported = sorted(set(operators) - set(OPERATORS))
+    console.print(_bars("constants", constants, "{:,} bytes".format))
     if unsupported:
-        console.print(f"not executable here: {', '.join(unsupported)}", highlight=False)
+        console.print(f"\nnot executable here: {', '.join(unsupported)}", highlight=False)
     if json:
         document = {
             "opset": program.opset,
@@ -112,3 +103,15 @@ def run_inspect(console, package, json):
             "unsupported": unsupported,
         }
         write_bytes(json, jsonlib.dumps(document, indent=1).encode())
+
+
+def _bars(title, counts, shown):
+    """A table of counts, largest first, each with its bar."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column(title)
+    table.add_column("", justify="right")
+    table.add_column("")
+    largest = max(counts.values(), default=1)
+    for name, count in counts.most_common():
+        table.add_row(name, shown(count), "▇" * max(1, round(30 * count / largest)))
+    return table

@@ -74,6 +74,8 @@ def export(
     path, storage = Path(path), storage or precision
     if path.suffix != ".mlpackage":
         raise BadInput(f"the output is {path.name}, expected a name that ends in .mlpackage; rename it")
+    if not path.parent.is_dir():
+        raise BadInput(f"the folder {path.parent} does not exist, expected the output's folder to; make it first")
     _check_options(precision, target, storage, io)
     module = twin(model) if isinstance(model, Model) else model
     keep = _Keep(keep_float32)
@@ -173,7 +175,6 @@ def pairing(converted):
 
 def _write(converted, operators, path):
     """Write package and sidecar beside their places, then move both there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
         fresh = Path(folder) / path.name
         with quiet():

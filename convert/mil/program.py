@@ -171,5 +171,7 @@ def _checked(value, feature, profile):
     fits = array.ndim == len(feature.shape)
     fits = fits and all(want in (None, have) for have, want in zip(array.shape, feature.shape, strict=True))
     if not fits:
-        raise BadInput(f"input {feature.name!r} has shape {array.shape}, the program takes {feature.shape}; reshape it")
+        raise BadInput(
+            f"input {feature.name!r} has shape {array.shape}, the program takes {feature.shape}; crop or pad it to that"
+        )
     return profile.store(array, feature.dtype)
