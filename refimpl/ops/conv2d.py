@@ -2,6 +2,8 @@
 
 import numpy as np
 
+BAND = 16  # output rows at a time: all windows at once would take kh kw times the memory of the image
+
 
 def conv2d(x, weight, bias=None, stride=1, padding=0):
     """Cross-correlate images with a bank of kernels.
@@ -49,9 +51,10 @@ def conv2d(x, weight, bias=None, stride=1, padding=0):
         )
     kernels = weight.reshape(out_channels, -1)  # (O, C kh kw)
     y = np.empty((batch, out_channels, height, width), np.result_type(x, weight))
-    for i in range(height):  # row by row: all windows at once would take kh kw times the memory of the image
-        rows = x[:, :, stride * i : stride * i + kh]  # (N, C, kh, W + 2 padding)
-        windows = np.lib.stride_tricks.sliding_window_view(rows, kw, axis=3)[:, :, :, ::stride]  # (N, C, kh, W', kw)
-        columns = windows.transpose(0, 1, 2, 4, 3).reshape(batch, channels * kh * kw, width)
-        y[:, :, i] = kernels @ columns  # (N, O, W')
+    for top in range(0, height, BAND):
+        n = min(BAND, height - top)
+        rows = x[:, :, stride * top : stride * (top + n - 1) + kh]
+        windows = np.lib.stride_tricks.sliding_window_view(rows, (kh, kw), axis=(2, 3))[:, :, ::stride, ::stride]
+        columns = windows.transpose(0, 1, 4, 5, 2, 3).reshape(batch, -1, n * width)  # (N, C kh kw, n W')
+        y[:, :, top : top + n] = (kernels @ columns).reshape(batch, out_channels, n, width)
     return y if bias is None else y + bias[:, None, None]
