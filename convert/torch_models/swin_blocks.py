@@ -4,6 +4,7 @@ Written so that it traces cleanly: no tensor of more than five axes and no arith
 module of its own goes through `Stepping.step`, where a recorder sees it under its layer name.
 """
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -81,18 +82,21 @@ class SwinTransformerBlock(Stepping):
         self.attn = WindowAttention(dim, window, heads, qkv_bias, qk_scale)
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = Mlp(dim, int(dim * mlp_ratio))
-        self.register_buffer("attn_mask", self.mask(img_size[0], img_size[1], torch.float32) if shift else None)
+        self.register_buffer("attn_mask", self.mask(img_size[0], img_size[1]) if shift else None)
 
-    def mask(self, height: int, width: int, dtype: torch.dtype) -> Tensor:
-        """-100 between tokens of different regions of the shifted image: (nW, N, N)."""
-        cuts = (slice(0, -self.window), slice(-self.window, -self.shift), slice(-self.shift, None))
-        region = torch.zeros(1, height, width, 1)
+    def mask(self, height: int, width: int) -> Tensor:
+        """-100 between tokens of different regions of the shifted image: float32, (nW, N, N).
+
+        Made by NumPy, so that a trace sees one constant and not the slices that it is made of.
+        """
+        w, cuts = self.window, (slice(0, -self.window), slice(-self.window, -self.shift), slice(-self.shift, None))
+        region = np.zeros((height, width))
         for i, rows in enumerate(cuts):
             for j, columns in enumerate(cuts):
-                region[:, rows, columns] = 3 * i + j
-        tokens = self.partition(region, height, width).squeeze(-1)  # (nW, N)
-        apart = tokens.unsqueeze(1) != tokens.unsqueeze(2)
-        return apart.to(dtype) * -100.0
+                region[rows, columns] = 3 * i + j
+        tokens = region.reshape(height // w, w, width // w, w).transpose(0, 2, 1, 3).reshape(-1, w * w)  # (nW, N)
+        apart = tokens[:, None, :] != tokens[:, :, None]
+        return torch.from_numpy(np.where(apart, np.float32(-100), np.float32(0)))
 
     def partition(self, x: Tensor, height: int, width: int) -> Tensor:
         """(B, H, W, C) to (B nW, N, C), by way of five axes: rows of windows first."""
@@ -114,7 +118,7 @@ class SwinTransformerBlock(Stepping):
         mask = None
         if self.shift:
             y = self.step("cyclic_shift", torch.roll(y, (-self.shift, -self.shift), dims=(1, 2)))
-            mask = self.mask(height, width, x.dtype).to(x.device).unsqueeze(1)  # (nW, 1, N, N)
+            mask = self.mask(height, width).to(x).unsqueeze(1)  # (nW, 1, N, N)
             batch = x.shape[0] if isinstance(x.shape[0], int) else 1  # a package is traced for one picture
             mask = mask if batch == 1 else mask.repeat(batch, 1, 1, 1)
         windows = self.step("window_partition", self.partition(y, height, width))  # (B nW, N, C)
