@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from ...refimpl.errors import BadInput
 from ...refimpl.models import Model
 from ..mil.pairing import sidecar_path, write_pairing
 from ..torch_models import twin
+from ..torch_models.swinir import SwinIR
 from .quiet import quiet
 
 PRECISIONS = ("float16", "float32")
@@ -78,7 +80,7 @@ def export(
         raise BadInput(f"the folder {path.parent} does not exist, expected the output's folder to; make it first")
     _check_options(precision, target, storage, io)
     module = twin(model) if isinstance(model, Model) else model
-    keep = _Keep(keep_float32)
+    keep = _Keep(keep_float32, Layers(module))
     with quiet():
         converted = _convert(module, tuple(input_shape), precision, target, storage, io, keep)
     if keep.unmatched():
@@ -86,7 +88,7 @@ def export(
             f"keep_float32 names {', '.join(keep.unmatched())}, which matches no operator of this network; "
             f"its layers are {', '.join(sorted(keep.layers))}"
         )
-    return _write(converted, pairing(converted), path)
+    return _write(converted, pairing(converted, keep.layer_of), path)
 
 
 def _check_options(precision, target, storage, io):
@@ -101,13 +103,13 @@ def _check_options(precision, target, storage, io):
 class _Keep:
     """Decides per operator whether it stays in float32, and remembers what it met."""
 
-    def __init__(self, names):
-        self.names, self.met, self.layers = tuple(names), set(), set()
+    def __init__(self, names, layer_of):
+        self.names, self.layer_of, self.met, self.layers = tuple(names), layer_of, set(), set()
 
     def lowers(self, op):
         """Whether to lower ``op`` to float16 (the question coremltools asks)."""
-        labels = {op.op_type, layer_of(op)}
-        self.layers.add(layer_of(op))
+        labels = {op.op_type, self.layer_of(op)}
+        self.layers.add(self.layer_of(op))
         self.met |= labels
         return not labels & set(self.names)
 
@@ -124,11 +126,12 @@ def _convert(module, input_shape, precision, target, storage, io, keep):
     elif keep.names:
         raise BadInput("keep_float32 under precision float32 has nothing to keep; leave it out")
     pipeline: Any = ct.PassPipeline.DEFAULT  # a new copy at every access
-    if storage == "float32":  # unfolded constants stay as they are, each with a cast behind it
+    if (
+        precision == "float16" and storage == "float32"
+    ):  # unfolded constants stay as they are, each with a cast behind it
         pipeline.set_options("common::const_elimination", {"skip_const_by_size": "0"})
     dtype = {"float32": np.float32, "float16": np.float16}[io]
-    with torch.no_grad():
-        traced = torch.jit.trace(module.eval(), torch.rand(input_shape))
+    traced = _trace(module.eval(), input_shape)
     return ct.convert(
         traced,
         inputs=[ct.TensorType("x", input_shape, dtype=dtype)],
@@ -141,15 +144,41 @@ def _convert(module, input_shape, precision, target, storage, io, keep):
     )
 
 
-def layer_of(op):
-    """Module path that a MIL operator was converted from; an empty string at the top level."""
-    from coremltools.converters.mil.mil.scope import ScopeSource
+def _trace(module, input_shape):
+    """Trace at one size. A SwinIR takes it as Python integers, so that no arithmetic on shapes is traced."""
+    fixed = isinstance(module, SwinIR)
+    if fixed:
+        module.fixed_size = input_shape[2:]
+    try:
+        with torch.no_grad():
+            return torch.jit.trace(module, torch.rand(input_shape))
+    finally:
+        if fixed:
+            module.fixed_size = None
 
-    scopes = op.scopes.get(ScopeSource.TORCHSCRIPT_MODULE_NAME, [])
-    return ".".join(scopes[:-1])  # the last entry names the value, not a module
+
+class Layers:
+    """Module path that a MIL operator was converted from; an empty string at the top level.
+
+    coremltools 9.0 leaves the names of module lists out of an operator's scopes: they are put back.
+    """
+
+    def __init__(self, module):
+        lists = {name for name, child in module.named_modules() if isinstance(child, nn.ModuleList)}
+        self.paths = {}
+        for name in [name for name, _ in module.named_modules() if name not in lists]:
+            parts = name.split(".")
+            kept = [part for i, part in enumerate(parts) if ".".join(parts[: i + 1]) not in lists]
+            self.paths[".".join(kept)] = name
+
+    def __call__(self, op):
+        from coremltools.converters.mil.mil.scope import ScopeSource
+
+        path = ".".join(op.scopes.get(ScopeSource.TORCHSCRIPT_MODULE_NAME, [])[:-1])  # the last entry names the value
+        return self.paths.get(path, path)
 
 
-def pairing(converted):
+def pairing(converted, layer_of):
     """Which operator computes which layer, read while the converter still knows.
 
     Returns
@@ -162,12 +191,13 @@ def pairing(converted):
 
     operators, last = {}, {}
     for op in converted._mil_program.functions["main"].operations:
-        if op.op_type in ("const", "cast") or not layer_of(op):
+        layer = layer_of(op)
+        if op.op_type in ("const", "cast") or not layer:
             continue
         torch_type = op.scopes.get(ScopeSource.TORCHSCRIPT_MODULE_TYPE, [""])[-1]
         for output in op.outputs:
-            operators[output.name] = {"layer": layer_of(op), "torch": torch_type, "last": False}
-        last[layer_of(op)] = op.outputs[-1].name
+            operators[output.name] = {"layer": layer, "torch": torch_type, "last": False}
+        last[layer] = op.outputs[-1].name
     for name in last.values():
         operators[name]["last"] = True
     return operators

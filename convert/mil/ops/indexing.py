@@ -81,3 +81,9 @@ def _checked(indices, size):
     if indices.size and not -size <= indices.min() <= indices.max() < size:
         raise BadInput(f"indices reach from {indices.min()} to {indices.max()}, the axis has {size} entries")
     return np.where(indices < 0, indices + size, indices)
+
+
+@operator("range_1d", exact=True)
+def range_1d(start, end, step):
+    """start, start + step, ... up to end, which is left out."""
+    return np.arange(start, end, step, dtype=np.asarray(start).dtype)
