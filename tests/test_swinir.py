@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from swinir_networks import TAILS, explicit, random_swinir, swinir_arguments
 
@@ -16,6 +16,9 @@ from karat.refimpl.load import load
 from karat.refimpl.models.swinir import MEAN, Config, parameter_shapes
 
 REACHED = Counter()
+FEWER = settings(
+    max_examples=max(5, settings.default.max_examples // 4)
+)  # a whole network each, for each of eight tails
 
 
 def traced(net, x):
@@ -62,6 +65,7 @@ def count(arguments, size, window):
 
 
 @pytest.mark.parametrize("tail", TAILS, ids=lambda tail: f"{tail[0] or 'none'}-x{tail[1]}")
+@FEWER
 @given(st.data(), st.integers(0, 2**32 - 1))
 def test_equals_the_twin_at_every_layer_and_step(tail, data, seed):
     arguments, size = data.draw(swinir_arguments(tail))
@@ -89,6 +93,7 @@ def test_the_draws_reached_every_combination():
     assert [key for key in wanted if not REACHED[key]] == []
 
 
+@FEWER
 @given(st.sampled_from(TAILS).flatmap(swinir_arguments), st.integers(0, 99))
 def test_the_configuration_is_read_off_the_shapes(drawn, seed):
     arguments, _ = drawn

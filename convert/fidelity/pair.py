@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...refimpl.errors import BadInput
 from ...refimpl.metrics import relative_rms
 from .graph import Graph
 
@@ -63,6 +64,12 @@ def pair(model, program, sidecar, x):
         By layer, in the golden order.
     """
     graph, layers = Graph(program), model.layers
+    strange = sorted(set(layers.values()) - set(KINDS))
+    if strange:
+        raise BadInput(
+            f"{model.architecture.NAME} has {', '.join(strange)}, verify compares networks of {', '.join(KINDS)} "
+            "so far; run the package with `karat run` and compare its output"
+        )
     found = {}
     for name, entry in sidecar.items():
         if entry["last"] and entry["layer"] in layers and name in graph.operation:
@@ -118,15 +125,20 @@ def _by_kind(layers, graph, found):
 
 
 def _by_value(model, program, graph, found, x):
-    """What is left: the first unclaimed variable that equals the layer in float64 on one input."""
+    """What is left: of the unclaimed variables, the one that is nearest to the layer in float64 on one input.
+
+    Constants in fp16 move a layer by about 1e-3; an unrelated tensor of the same shape is of order one away.
+    """
     golden = model.trace(np.asarray(x, np.float64))
     wanted = {layer: value for layer, value in golden if layer not in found}
     claimed = {name for name, _ in found.values()}
+    nearest = dict.fromkeys(wanted, (NEAR, ""))
     for record in program.trace({program.inputs[0].name: x}, profile="float64"):
         if record.name in claimed or graph.operation[record.name].type == "cast":
             continue
         for layer, value in wanted.items():
-            # fp16 constants move a layer by about 1e-3; an unrelated tensor of the same shape is of order one away
-            if layer not in found and record.value.shape == value.shape and relative_rms(value, record.value) < NEAR:
-                found[layer] = (record.name, "value")
-                break
+            if record.value.shape == value.shape:
+                nearest[layer] = min(nearest[layer], (relative_rms(value, record.value), record.name))
+    for layer, (_, name) in nearest.items():
+        if name and name not in {name for name, _ in found.values()}:
+            found[layer] = (name, "value")
