@@ -45,7 +45,8 @@ The sets served for evaluation only.
 
 ![loss and validation PSNR over the iterations]({name}.svg)
 
-Trained from scratch by this project, on a CPU:
+Trained from scratch by this project, on a CPU.
+{history}
 
     python -m karat.convert.training {name} --images IMAGES --work WORK
     python -m karat.convert.training.card {name} --work WORK --evaluate SETS --zoo zoo
@@ -128,6 +129,7 @@ def card(
         name=name,
         about=recipe.about,
         data=recipe.data,
+        history=recipe.history,
         rows="\n".join(rows),
         scale=scale,
         config=model.config,
