@@ -67,6 +67,6 @@ RECIPES = {
         rate=1e-3,
         about="QuickSRNet-small (f32-m2), twofold super-resolution of photographs.",
         data=T91_BSDS,
-        history="The shipped run followed a cosine of 200,000 batches up to batch 90,000, and one of 120,000 from there.",
+        history="The shipped run followed a cosine of 200,000 batches to batch 90,000, and one of 120,000 from there.",
     ),
 }
