@@ -7,8 +7,8 @@ from pathlib import Path
 from ..refimpl.errors import BadInput
 
 
-def check_output(path, source=None):
-    """To be asked before any work is done: the output's folder exists, and the output is not the input itself.
+def check_output(path, *sources):
+    """To be asked before any work is done: the output can be written, and is none of the inputs.
 
     Raises
     ------
@@ -17,8 +17,13 @@ def check_output(path, source=None):
     path = Path(path)
     if not path.parent.is_dir():
         raise BadInput(f"the folder {path.parent} does not exist, expected the output's folder to; make it first")
-    if source is not None and path.exists() and Path(source).exists() and path.samefile(source):
-        raise BadInput(f"{path} is the input itself, expected another file; choose another output")
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder, expected a file name; add one")
+    if not os.access(path.parent, os.W_OK):
+        raise BadInput(f"the folder {path.parent} cannot be written to, expected one that can; choose another")
+    for source in sources:
+        if source is not None and path.exists() and Path(source).exists() and path.samefile(source):
+            raise BadInput(f"{path} is the input itself, expected another file; choose another output")
 
 
 def write_bytes(path, content):
@@ -31,7 +36,10 @@ def write_bytes(path, content):
     """
     path = Path(path)
     check_output(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".karat-")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".karat-")
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written ({error.strerror}); choose another folder") from None
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

@@ -88,11 +88,11 @@ def write_picture(path, pixels, info=None):
     write_bytes(path, content.getvalue())
 
 
-def check_target(path, source=None):
+def check_target(path, *sources):
     """As `check_output`, and the name must end as a picture's."""
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise BadInput(
             f"{path.name} ends in {path.suffix or 'nothing'}, expected one of {', '.join(FORMATS)}; rename the output"
         )
-    check_output(path, source)
+    check_output(path, *sources)

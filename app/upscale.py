@@ -1,5 +1,7 @@
 """Upscale one picture through the golden reference, band by band."""
 
+from pathlib import Path
+
 import numpy as np
 
 from ..refimpl.load import load
@@ -29,7 +31,7 @@ def upscale(src, dst, model="zoo:quicksrnet-small-x2", progress=lambda done, tot
     --------
     >>> upscale("photo.png", "large.png")  # doctest: +SKIP
     """
-    check_target(dst, src)
+    check_target(dst, src, model if isinstance(model, (str, Path)) else None)
     pixels, info = read_picture(src)
     network = model if hasattr(model, "trace") else load(model)
     write_picture(dst, upscale_bands(network, pixels.astype(np.float32), progress), info)
@@ -41,7 +43,7 @@ def upscale_bands(model, x, progress=lambda done, total: None):
     Parameters
     ----------
     model : Model
-        With a ``config.radius``: how many input pixels away an output pixel still sees.
+        ``config.radius`` says how many input pixels away an output pixel still sees.
     x : ndarray, (1, 3, H, W)
         In [0, 1].
     progress : callable
@@ -54,14 +56,16 @@ def upscale_bands(model, x, progress=lambda done, total: None):
     height, width = x.shape[2:]
     step, scale, total = model.config.multiple_of, model.scale, int(model.scale * height)
     x = np.pad(x, ((0, 0), (0, 0), (0, -height % step), (0, -width % step)), mode="edge")
-    halo = -(-model.config.radius // step) * step
+    radius = model.config.radius
+    band = BAND if radius is not None else x.shape[2]  # without a bound it takes the whole picture at once
+    halo = -(-(radius or 0) // step) * step
     out = np.empty((1, 3, int(x.shape[2] * scale), int(x.shape[3] * scale)), x.dtype)
-    for top in range(0, x.shape[2], BAND):
-        bottom = min(top + BAND, x.shape[2])
+    for top in range(0, x.shape[2], band):
+        bottom = min(top + band, x.shape[2])
         first, last = max(0, top - halo), min(x.shape[2], bottom + halo)
-        band = model(x[:, :, first:last])  # (1, 3, s (last - first), s W)
+        upscaled = model(x[:, :, first:last])  # (1, 3, s (last - first), s W)
         skip = int((top - first) * scale)
         rows = slice(int(top * scale), int(bottom * scale))
-        out[:, :, rows] = band[:, :, skip : skip + rows.stop - rows.start]
+        out[:, :, rows] = upscaled[:, :, skip : skip + rows.stop - rows.start]
         progress(min(bottom, height), height)
     return out[:, :, :total, : int(scale * width)]

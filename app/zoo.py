@@ -32,12 +32,14 @@ def zoo_entries():
 
 def run_zoo(console, name, json):
     """List the networks, or show the card of one."""
+    if name is not None and name not in zoo_names():
+        raise BadInput(f"the zoo holds no {name!r}, expected one of {', '.join(zoo_names())}; see `karat zoo`")
+    entries = [entry for entry in zoo_entries() if name in (None, entry["name"])]
+    if json:
+        write_bytes(json, jsonlib.dumps(entries, indent=1).encode())
     if name is not None:
-        if name not in zoo_names():
-            raise BadInput(f"the zoo holds no {name!r}, expected one of {', '.join(zoo_names())}; see `karat zoo`")
         console.print(Markdown((ZOO / f"{name}.md").read_text()))
         return
-    entries = zoo_entries()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for title in ("name", "scale", "parameters", "Set5 Y-PSNR"):
         table.add_column(title, justify="left" if title == "name" else "right")
@@ -45,5 +47,3 @@ def run_zoo(console, name, json):
         scale, size, score = f"x{entry['scale']:g}", f"{entry['parameters']:,}", f"{entry['set5_psnr']:.2f} dB"
         table.add_row(f"zoo:{entry['name']}", scale, size, score)
     console.print(table)
-    if json:
-        write_bytes(json, jsonlib.dumps(entries, indent=1).encode())

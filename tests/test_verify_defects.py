@@ -1,10 +1,14 @@
 """Seeded defects, each called at the right layer, with the exporter's sidecar and without; one mutant per checker."""
 
+import io
+import json
+
 import numpy as np
 import pytest
 import torch
-from networks import random_model
+from networks import FORMS, random_model
 from packages import Surgeon
+from rich.console import Console
 from torch import nn
 
 from karat.convert.export.coreml import export
@@ -167,6 +171,44 @@ def test_constants_are_held_to_their_stored_type(tmp_path, storage):
         assert (verdict.culprit.layer, verdict.culprit.kind) == ("cnn.2", "constant")
 
 
+def test_the_note_names_the_element_that_is_wrong(tmp_path):
+    """Not one whose honest rounding is larger."""
+
+    def small_one(values):
+        smallest = np.argmin(np.abs(values))
+        values[smallest] += 2 * np.spacing(np.abs(values[smallest]))
+        return values
+
+    surgeon = Surgeon(export(MODEL, tmp_path / "h.mlpackage", SHAPE), tmp_path / "m.mlpackage")
+    smallest = np.argmin(np.abs(surgeon.read(surgeon.constant(surgeon.of_type("conv")[1], "bias"))))
+    edit_constant(1, "bias", small_one)(surgeon)
+    verdict = verify(MODEL, open_package(surgeon.save()), X)
+    assert f"cnn.2.bias[{smallest}]" in verdict.culprit.note
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"precision": "float32"}, {"keep_float32": ["conv"]}, {"target": "iOS16"}], ids=str
+)
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_and_precision_calls_its_defects(tmp_path, form, options):
+    subpixel, unshuffle, average = FORMS[form]
+    config = quicksrnet.Config(6, 2, subpixel, unshuffle, input_to_output=form in ("x2", "x1.5"), average=average)
+    model, shape = random_model(config, seed=5), (1, 3, 4 * config.multiple_of, 6 * config.multiple_of)
+    honest, x = export(model, tmp_path / "honest.mlpackage", shape, **options), np.random.default_rng(1).random(shape)
+    defects = {
+        "pad": (shift_pad, "cnn.2"),
+        "bias": (edit_constant(1, "bias", two_ulp), "cnn.2"),
+        "order": (take_dcr_for_crd, "depth_to_space"),
+        "clip": (drop_clip, "cnn.3"),
+    }
+    for name, (change, layer) in defects.items():
+        surgeon = Surgeon(honest, tmp_path / f"{name}.mlpackage")
+        change(surgeon)
+        verdict = verify(model, open_package(surgeon.save()), x)
+        assert verdict.faithful is False, name
+        assert verdict.culprit.layer == layer, name
+
+
 def test_a_lowered_pixel_shuffle_is_no_defect(tmp_path):
     package = export(reshaped(twin(MODEL)), tmp_path / "m.mlpackage", SHAPE)
     assert verify(MODEL, open_package(package), X).faithful is True
@@ -234,6 +276,8 @@ def test_an_overflow_is_called(tmp_path):
     verdict = verify(model, open_package(export(model, tmp_path / "m.mlpackage", SHAPE)), X)
     assert verdict.faithful is False
     assert (verdict.culprit.layer, verdict.culprit.verdict) == ("cnn.2", "overflow")
+    Console(file=io.StringIO()).print(verdict.table())
+    assert json.loads(verdict.to_json())["faithful"] is False
 
 
 def test_infinity_stands_for_no_number():

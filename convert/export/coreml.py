@@ -1,5 +1,6 @@
 """From a PyTorch module to a Core ML ``.mlpackage``, with a sidecar that says which operator came from which layer."""
 
+import math
 import os
 import shutil
 import tempfile
@@ -18,6 +19,7 @@ from ..torch_models.swinir import SwinIR
 from .quiet import quiet
 
 PRECISIONS = ("float16", "float32")
+MOST_PIXELS = 2**26  # of the input; every feature map is some ten times that
 TARGETS = ("iOS16", "iOS17", "iOS18")
 
 
@@ -76,6 +78,10 @@ def export(
     path, storage = Path(path), storage or precision
     if path.suffix != ".mlpackage":
         raise BadInput(f"the output is {path.name}, expected a name that ends in .mlpackage; rename it")
+    if path.is_file():
+        raise BadInput(f"{path} is a file, expected a folder or nothing there; remove it or choose another name")
+    if math.prod(input_shape) > MOST_PIXELS:
+        raise BadInput(f"the input is {input_shape}, expected at most {MOST_PIXELS} values; export a smaller size")
     if not path.parent.is_dir():
         raise BadInput(f"the folder {path.parent} does not exist, expected the output's folder to; make it first")
     _check_options(precision, target, storage, io)
@@ -210,7 +216,7 @@ def _write(converted, operators, path):
         with quiet():
             converted.save(str(fresh))
         sidecar = Path(folder) / "pairing.json"
-        write_pairing(sidecar, operators)
+        write_pairing(sidecar, fresh, operators)
         if path.exists():
             shutil.move(path, Path(folder) / "replaced.mlpackage")
         os.replace(fresh, path)

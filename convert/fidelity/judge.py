@@ -28,8 +28,8 @@ class Row:
     structure : float or None
         Relative difference in float64 with the package's own constants, the larger of two inputs.
     measured : Measured or None
-    bound : float or None
-        Largest permitted root mean square of the arithmetic error: twice the twin's, and the rounding floor.
+    bound_rms, bound_max : float or None
+        Permitted root mean square and maximum of the arithmetic error: twice the twin's, and the rounding floor.
     """
 
     layer: str
@@ -42,7 +42,15 @@ class Row:
     source: str = ""
     structure: float | None = None
     measured: Measured | None = None
-    bound: float | None = None
+    bound_rms: float | None = None
+    bound_max: float | None = None
+
+    @property
+    def share(self) -> float | None:
+        """The arithmetic error as a share of what is permitted, the larger of the two; above 1 it is a defect."""
+        if self.measured is None or not self.bound_rms or not self.bound_max:
+            return None
+        return max(self.measured.error_rms / self.bound_rms, self.measured.error_max / self.bound_max)
 
 
 def judge(pairs, graph, ledger, differences, measured, twin, output):
@@ -77,13 +85,8 @@ def judge(pairs, graph, ledger, differences, measured, twin, output):
         verdict, kind, note = _verdict(layer, name, constants, structure, figures, limit)
         if name is None and _fails_after(layer, names, differences):
             verdict, kind, note = DEFECT, "structure", f"no operation of the package computes this layer, and {MISSED}"
-        if (
-            verdict in (DEFECT, OVERFLOW)
-            and (None in broken or (name and broken & graph.upstream[name]))
-            and (
-                kind != "constant"  # a wrong constant is wrong whatever comes in
-            )
-        ):
+        wrong_input = None in broken or bool(name and broken & graph.upstream[name])
+        if verdict in (DEFECT, OVERFLOW) and wrong_input and kind != "constant":  # wrong whatever comes in
             verdict, kind, note = INHERITED, "", "its input is already wrong"
         if verdict not in (OK, UNKNOWN):
             broken.add(name)
@@ -99,7 +102,7 @@ def judge(pairs, graph, ledger, differences, measured, twin, output):
                 pair.source if pair else "output",
                 structure,
                 figures,
-                limit[0] if limit else None,
+                *(limit or (None, None)),
             )
         )
     return rows

@@ -82,8 +82,12 @@ def keep_ledger(model, program, pairs, graph):
     for pair in pairs.values():
         if pair.output is None:
             continue
-        constants = _constants_of(program, graph.group(pair.output, boundary))
-        for role, meaning in EXPECTED.get(pair.operator, {}).items():
+        operations = [op for op in graph.group(pair.output, boundary) if op.type != "cast"]
+        constants = _constants_of(program, operations)
+        expected = EXPECTED.get(pair.operator, {})
+        if pair.operator == "relu1" and [op.type for op in operations] != ["clip"]:
+            expected = {}  # another way to clip: its bounds are seen in the values, beyond [0, 1] on the second input
+        for role, meaning in expected.items():
             key = f"{pair.layer}.{meaning}" if isinstance(meaning, str) else repr(meaning)
             exact = np.asarray(model.parameters[key] if isinstance(meaning, str) else meaning, np.float64)
             name, value = _claim(constants, role, exact)
@@ -102,7 +106,7 @@ def _constants_of(program, operations):
     for op in operations:
         for role in op.inputs:
             constant = program.constant_of(op, role)
-            if op.type != "cast" and constant is not None and constant.dtype in FORMATS:
+            if constant is not None and constant.dtype in FORMATS:
                 found.append((role, constant.name, constant.value))
     return found
 
@@ -122,18 +126,29 @@ def _hold(layer, key, exact, name, value, dtype):
     fmt = FORMATS[stored]
     with np.errstate(over="ignore"):
         rounded = exact.astype(stored).astype(np.float64)
-    if value is None:  # a converter drops a bias that rounds to nothing
+    if value is None:  # a converter may drop a bias that rounds to nothing
         wrong = int(np.count_nonzero(rounded))
         note = f"{key} is not in the package" if wrong else ""
         return Entry(layer, key, "", stored, wrong, note), rounded
     found = value.astype(np.float64).reshape(exact.shape) if value.size == exact.size else value.astype(np.float64)
     good = stands_for(found, exact, fmt) | stands_for(found, exact.astype(np.float32), fmt)  # converters read float32
+    good |= _kept_from_zero(found, exact, rounded, fmt)
     good &= np.isfinite(found)  # infinity is the nearest number to what overflows, and yet no number
     if good.all():
         return Entry(layer, key, name, stored), found
-    worst = np.unravel_index(np.argmax(np.abs(found - exact)), exact.shape)
-    away = abs(found[worst] - exact[worst]) / spacing(exact[worst], fmt)
+    distance = np.abs(found - exact) / spacing(exact, fmt)  # in units in the last place
+    worst = np.unravel_index(np.argmax(np.where(good, -1, np.nan_to_num(distance, nan=np.inf))), exact.shape)
+    away = distance[worst]
     place = f"[{', '.join(map(str, worst))}]" if exact.ndim else ""
     expected = f"{key}{place} = {exact[worst]:.6g}"
     note = f"{name}{place} is {found[worst]:.6g}, expected {expected} ({away:.3g} ulp of {stored} away)"
     return Entry(layer, key, name, stored, int(np.count_nonzero(~good)), note), rounded
+
+
+def _kept_from_zero(found, exact, rounded, fmt):
+    """The one honest exception to rounding to nearest, and at most one unit in the last place.
+
+    In small arrays coremltools stores the smallest subnormal instead of a zero that a number would round to
+    (``_check_underflow_to_zero`` of its quantisation pass, version 9.0).
+    """
+    return (rounded == 0) & (exact != 0) & (found == np.copysign(fmt.smallest_subnormal, exact))

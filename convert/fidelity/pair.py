@@ -12,7 +12,7 @@ import numpy as np
 
 from ...refimpl.errors import BadInput
 from ...refimpl.metrics import relative_rms
-from .graph import Graph
+from .graph import references
 
 # MIL operators that may be a golden operator, whether or not they do it rightly
 KINDS = {
@@ -46,13 +46,14 @@ class Pair:
     source: str
 
 
-def pair(model, program, sidecar, x):
+def pair(model, program, graph, sidecar, x):
     """Claim a variable of the package for every layer of the golden model.
 
     Parameters
     ----------
     model : Model
     program : Program
+    graph : Graph
     sidecar : dict
         ``{variable: {"layer", "torch", "last"}}`` as our exporter writes it; empty for a foreign package.
     x : ndarray, (N, C, H, W)
@@ -63,7 +64,7 @@ def pair(model, program, sidecar, x):
     dict of str to Pair
         By layer, in the golden order.
     """
-    graph, layers = Graph(program), model.layers
+    layers = model.layers
     strange = sorted(set(layers.values()) - set(KINDS))
     if strange:
         raise BadInput(
@@ -74,14 +75,14 @@ def pair(model, program, sidecar, x):
     for name, entry in sidecar.items():
         if entry["last"] and entry["layer"] in layers and name in graph.operation:
             found[entry["layer"]] = (name, "sidecar")
-    _by_parameters(model, program, graph, found)
+    _by_parameters(model, program, found)
     _by_kind(layers, graph, found)
     if len(found) < len(layers):
         _by_value(model, program, graph, found, x)
     return {layer: Pair(layer, operator, *found.get(layer, (None, "nothing"))) for layer, operator in layers.items()}
 
 
-def _by_parameters(model, program, graph, found):
+def _by_parameters(model, program, found):
     """Layers with a weight: by the constant's name, then by its value, then by their order among equal shapes."""
     weights = {
         layer: model.parameters[f"{layer}.weight"] for layer in model.layers if f"{layer}.weight" in model.parameters
@@ -108,7 +109,10 @@ def _by_parameters(model, program, graph, found):
 
 
 def _by_kind(layers, graph, found):
-    """Layers without parameters: the first operation of their kind between their neighbours."""
+    """Layers without parameters: the first operation of their kind between their neighbours.
+
+    Of several in a row (two one-sided clips) it is the last.
+    """
     order = list(layers)
     for i, layer in enumerate(order):
         if layer in found:
@@ -116,12 +120,14 @@ def _by_kind(layers, graph, found):
         claimed = {name for name, _ in found.values()}
         before = next((found[name][0] for name in reversed(order[:i]) if name in found), None)
         after = next((found[name][0] for name in order[i + 1 :] if name in found), None)
+        chosen = None
         for name, op in graph.operation.items():
             fits = op.type in KINDS[layers[layer]] and name not in claimed
             downstream = before is None or before in graph.upstream[name]
             if fits and downstream and (after is None or after not in graph.upstream[name]):
-                found[layer] = (name, "kind")
-                break
+                chosen = name if chosen is None or chosen in references(op) else chosen
+        if chosen is not None:
+            found[layer] = (chosen, "kind")
 
 
 def _by_value(model, program, graph, found, x):

@@ -6,7 +6,7 @@ TOLERANCE = 1e-10  # float64 roundoff 1e-16 times the condition of a network; a 
 
 
 def lockstep(models, program, pairs, x):
-    """Run golden models and the package together in float64, so that only layers in flight are held in memory.
+    """Run golden models and the package together in float64, so that a layer is held until its partner has come.
 
     Parameters
     ----------

@@ -29,6 +29,8 @@ class Verdict:
         Arithmetic that the package was run in.
     golden, output : ndarray, (N, C, H, W)
         The golden picture and the package's.
+    notes : tuple of str
+        What a reader should know beside the rows.
     """
 
     rows: list[Row]
@@ -37,6 +39,7 @@ class Verdict:
     profile: str
     golden: np.ndarray = field(repr=False)
     output: np.ndarray = field(repr=False)
+    notes: tuple[str, ...] = ()
 
     @property
     def faithful(self) -> bool | None:
@@ -68,7 +71,7 @@ class Verdict:
         for row in self.rows:
             m = row.measured
             figures = [f"{m.max_abs:.1e}", f"{m.sqnr:.1f}", f"{m.largest:.3g}"] if m else ["-"] * 3
-            share = _bar(m.error_rms / row.bound) if m and row.bound else "-"
+            share = "-" if row.share is None or not math.isfinite(row.share) else _bar(row.share)
             structure = "-" if row.structure is None else f"{row.structure:.0e}"
             verdict = f"[{_COLOURS.get(row.verdict, 'yellow')}]{row.verdict}[/]"
             dtype = row.dtype.replace("float", "fp")
@@ -78,7 +81,8 @@ class Verdict:
     def summary(self) -> list[str]:
         """What the table means, one sentence a line."""
         held = sum(1 for e in self.ledger.entries if not e.wrong)
-        lines = [f"{held} of {len(self.ledger.entries)} constants are the nearest of their type to the checkpoint's"]
+        lines = [f"{held} of {len(self.ledger.entries)} constants are the nearest of their type to what they stand for"]
+        lines += self.notes
         if self.ledger.untraced:
             lines.append(f"constants that stand for nothing known: {', '.join(self.ledger.untraced)}")
         if self.shares:
@@ -89,11 +93,12 @@ class Verdict:
         if self.culprit is not None:
             kind = f" ({self.culprit.kind})" if self.culprit.kind else ""
             reason = f"{self.culprit.verdict} at {self.culprit.layer}{kind}: {self.culprit.note}"
-        lines.append(f"{answer}: {reason}; {len(self.rows)} layers compared")
+        compared = sum(1 for row in self.rows if row.variable)
+        lines.append(f"{answer}: {reason}; {compared} of {len(self.rows)} values compared")
         return lines
 
     def to_json(self) -> str:
-        """The verdict as JSON: "faithful", "rows", "shares", "constants", "untraced", "profile"; null for no number."""
+        """The verdict as JSON: "faithful", "rows", "shares", "constants", "untraced", "notes", "profile"."""
         rows = []
         for row in self.rows:
             flat = {k: v for k, v in asdict(row).items() if k != "measured"}
@@ -105,6 +110,7 @@ class Verdict:
             "rows": rows,
             "constants": [asdict(entry) for entry in self.ledger.entries],
             "untraced": self.ledger.untraced,
+            "notes": list(self.notes),
         }
         return json.dumps(_finite(document), indent=1, allow_nan=False)
 

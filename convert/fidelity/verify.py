@@ -3,7 +3,9 @@
 import numpy as np
 
 from ...refimpl.errors import BadInput
-from ..mil.pairing import read_pairing
+from ...refimpl.models.model import check_picture
+from ...refimpl.numerics.formats import FORMATS
+from ..mil.pairing import is_stale, read_pairing
 from .graph import Graph, references
 from .judge import judge
 from .ledger import keep_ledger
@@ -62,11 +64,13 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
     True
     """
     graph = Graph(program)
+    check_picture(x, model.config.channels, model.config.multiple_of)
     _check(program, graph, x)
     x, entry = np.asarray(x, np.float64), program.inputs[0].dtype
     source, output = program.inputs[0].name, program.outputs[0].name
     progress(STAGES[0])
-    pairs = pair(model, program, read_pairing(program.path), x)
+    sidecar = read_pairing(program.path)
+    pairs = pair(model, program, graph, sidecar, x)
     progress(STAGES[1])
     ledger = keep_ledger(model, program, pairs, graph)
     carrying = model.carrying(ledger.carried)
@@ -84,7 +88,9 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
     rounded = x.astype(_entry_type(program)).astype(np.float64)
     exact_of_rounded = program.predict({source: rounded}, profile="float64")[output]
     causes = shares(golden, exact, exact_of_rounded, typed[output]) if golden.shape == exact.shape else {}
-    return Verdict(rows, causes, ledger, profile, golden, typed[output])
+    stale = ("the sidecar beside the package belongs to another program and was not used",)
+    notes = stale if is_stale(program.path) else ()
+    return Verdict(rows, causes, ledger, profile, golden, typed[output], notes)
 
 
 def _check(program, graph, x):
@@ -98,6 +104,9 @@ def _check(program, graph, x):
         raise BadInput("the package takes or gives an image, expected tensors in [0, 1]; export it with a TensorType")
     if program.outputs[0].name not in graph.operation:
         raise BadInput("no operation of the package computes its output, expected a network; export it again")
+    for feature in (program.inputs[0], program.outputs[0]):
+        if feature.dtype not in FORMATS:
+            raise BadInput(f"{feature.name} of the package is {feature.dtype}, expected floating numbers; export it so")
     if not np.isfinite(x).all():
         raise BadInput("the picture holds NaN or infinity, expected numbers in [0, 1]; give another one")
 
@@ -106,7 +115,7 @@ def _entry_type(program):
     """The type that the package first holds its input in: that of a cast right behind it, or the declared one."""
     feature = program.inputs[0]
     readers = [op for op in program.operations if feature.name in references(op)]
-    return readers[0].outputs[0].dtype if readers[0].type == "cast" else feature.dtype
+    return readers[0].outputs[0].dtype if readers and readers[0].type == "cast" else feature.dtype
 
 
 def _storage(pairs, graph, dtype):

@@ -1,5 +1,6 @@
 """The sidecar that our exporter writes beside a package: which operation came from which layer."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -19,13 +20,26 @@ def sidecar_path(package):
     return Path(package).with_suffix(".pairing.json")
 
 
-def write_pairing(path, operators):
-    """Write a sidecar: ``{variable: {"layer": str, "torch": str, "last": bool}}``."""
-    Path(path).write_text(json.dumps({"format": FORMAT, "operators": operators}, indent=1))
+def write_pairing(path, package, operators):
+    """Write the sidecar of a package: ``{variable: {"layer": str, "torch": str, "last": bool}}``."""
+    content = {"format": FORMAT, "model_sha256": _digest(package), "operators": operators}
+    Path(path).write_text(json.dumps(content, indent=1))
+
+
+def _digest(package):
+    """Of everything in a package but its weights: what a sidecar belongs to."""
+    models = sorted(Path(package).rglob("*.mlmodel"))
+    return hashlib.sha256(b"".join(model.read_bytes() for model in models)).hexdigest()
+
+
+def is_stale(package):
+    """Whether there is a sidecar, but of another program: then it is not used."""
+    path = sidecar_path(package)
+    return path.is_file() and not read_pairing(package)
 
 
 def read_pairing(package):
-    """The sidecar of a package; empty when there is none.
+    """The sidecar of a package; empty when there is none, or one that was written for another program.
 
     Parameters
     ----------
@@ -46,11 +60,11 @@ def read_pairing(package):
         return {}
     try:
         content = json.loads(path.read_bytes())
-        operators = content["operators"]
+        operators, digest = content["operators"], content["model_sha256"]
         sound = content["format"] == FORMAT and isinstance(operators, dict)
         sound = sound and all(isinstance(e["layer"], str) and isinstance(e["last"], bool) for e in operators.values())
     except (ValueError, LookupError, TypeError, RecursionError, OSError):
-        operators, sound = {}, False
+        operators, digest, sound = {}, "", False
     if not sound:
         raise BadInput(f"{path.name} is no pairing of format {FORMAT}; delete it or export the package again")
-    return operators
+    return operators if digest == _digest(package) else {}

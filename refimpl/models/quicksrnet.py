@@ -202,6 +202,8 @@ def identity(config: Config, noise=None) -> Model:
            [1. , 1. ],
            [0.5, 0.5]])
     """
+    if config.features < 3:
+        raise BadInput(f"{config.features} features cannot carry three colours, expected at least 3; widen the network")
     parameters = {key: np.zeros(shape) for key, shape in parameter_shapes(config).items()}
     for i in range(config.layers + 1):
         weight = parameters[f"cnn.{2 * i}.weight"]

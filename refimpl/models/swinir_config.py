@@ -68,6 +68,11 @@ class Config:
         return self.upscale
 
     @property
+    def radius(self) -> None:
+        """Windows and mirrored borders depend on where the picture begins: there is no useful bound."""
+        return None
+
+    @property
     def multiple_of(self) -> int:
         """Any size is taken: the network pads and crops by itself."""
         return 1

@@ -85,7 +85,8 @@ def stands_for(constant, expression, fmt):
     Returns
     -------
     ndarray of bool
-        True where |constant - expression| is at most half a unit in the last place.
+        True where no number of the format is nearer to the expression than the constant: within half a unit in the
+        last place.
 
     Examples
     --------
@@ -96,5 +97,6 @@ def stands_for(constant, expression, fmt):
     with np.errstate(over="ignore", invalid="ignore"):  # too large a number rounds to infinity
         nearest = expression.astype(fmt.name).astype(np.float64)  # round to nearest, ties to even
         representable = constant.astype(fmt.name).astype(np.float64) == constant
-        close = np.abs(constant - expression) <= spacing(expression, fmt) / 2
+        # at a tie either neighbour is as near; below a power of two the numbers lie twice as close as above it
+        close = np.isfinite(nearest) & (np.abs(constant - expression) <= np.abs(nearest - expression))
     return (constant == nearest) | (close & representable)
