@@ -177,7 +177,7 @@ def test_wrong_usage_exits_with_two(run, words):
 def test_verify_says_yes(run, sixteen, folder):
     code, out, err = run("verify", "network.mlpackage", "-w", ZOO, "-i", "sixteen.png", "--json", "yes.json")
     assert (code, err) == (0, "")
-    assert "faithful: only rounding; 10 layers compared" in out
+    assert "faithful: only rounding; 10 of 10 values compared" in out
     verdict = json.loads((folder / "yes.json").read_text(), parse_constant=pytest.fail)
     assert verdict["faithful"] is True
     assert [row["verdict"] for row in verdict["rows"]] == ["ok"] * 10
@@ -301,3 +301,29 @@ def test_pictures_survive_a_round_trip_in_memory():
     """`png` above writes what it says: Pillow reads its 16 bits."""
     with Image.open(io.BytesIO(png(4, colour=0, channels=1))) as image:
         assert np.asarray(image).tolist() == [[0x1280] * 4] * 4
+
+
+@pytest.mark.parametrize("lost", ["changed.safetensors", "photo.png"])
+def test_a_result_never_replaces_an_input(run, folder, lost):
+    before = (folder / lost).read_bytes()
+    code, out, err = run("verify", "network.mlpackage", "-w", "changed.safetensors", "-i", "photo.png", "--json", lost)
+    assert (code, out) == (2, "")
+    assert "is the input itself" in err
+    assert (folder / lost).read_bytes() == before
+
+
+def test_a_folder_is_no_output(run, folder):
+    code, _, err = run("verify", "network.mlpackage", "-w", ZOO, "-i", "photo.png", "--json", ".")
+    assert code == 2
+    assert "is a folder" in err
+
+
+def test_debug_stands_anywhere(run):
+    assert "Traceback" in run("inspect", "--debug", "nowhere.mlpackage")[2]
+
+
+def test_zoo_writes_one_network_too(run, folder):
+    assert run("zoo", "quicksrnet-small-x2", "--json", "one.json")[0] == 0
+    ((entry),) = json.loads((folder / "one.json").read_text())
+    (folder / "one.json").unlink()
+    assert entry["name"] == "quicksrnet-small-x2"

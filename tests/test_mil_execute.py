@@ -86,7 +86,7 @@ def test_layers_come_from_the_sidecar(tmp_path):
     from karat.convert.mil.pairing import sidecar_path, write_pairing
 
     path = chain(tmp_path)
-    write_pairing(sidecar_path(path), {"m": {"layer": "block.0", "torch": "mul", "last": True}})
+    write_pairing(sidecar_path(path), path, {"m": {"layer": "block.0", "torch": "mul", "last": True}})
     layers = [record.layer for record in open_package(path).trace({"x": np.ones(2)})]
     assert layers == [None, "block.0", None, None]
     sidecar_path(path).write_text(json.dumps({"format": 99}))

@@ -181,3 +181,16 @@ def test_values_outside_are_cut_and_halves_are_rounded(tmp_path):
     with pytest.raises(BadInput, match="JPEG holds 65500"):
         write_picture(tmp_path / "out.jpg", np.zeros((1, 3, 1, 65501)))
     assert not (tmp_path / "out.jpg").exists()
+
+
+def test_a_network_without_a_reach_takes_the_whole_picture(tmp_path):
+    """SwinIR's windows begin at the picture's corner: a band would see others."""
+    from swinir_networks import random_swinir
+
+    from karat.refimpl.load import load
+
+    arguments = {"img_size": 8, "embed_dim": 12, "depths": [2], "num_heads": [2], "window_size": 4}
+    net = random_swinir(arguments | {"upscale": 2, "upsampler": "pixelshuffledirect"}, 0)
+    model = load({name: value.numpy() for name, value in net.state_dict().items()})
+    x = np.random.default_rng(0).random((1, 3, 70, 9))
+    np.testing.assert_array_equal(upscale_bands(model, x), model(x))
