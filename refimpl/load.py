@@ -6,6 +6,7 @@ from pathlib import Path
 from .checkpoint import read_checkpoint
 from .errors import BadInput
 from .models import ARCHITECTURES, Model
+from .models.seeded import CONFIGS, seeded_model
 
 ZOO = Path(__file__).resolve().parents[1] / "zoo"
 
@@ -21,7 +22,8 @@ def load(source, **explicit) -> Model:
     Parameters
     ----------
     source : str, Path or mapping of str to array
-        ``"zoo:NAME"``, a ``.pth`` / ``.pt`` / ``.safetensors`` path, or a state dict of arrays.
+        ``"zoo:NAME"`` (of the zoo, or of `seeded.CONFIGS`, whose weights are a formula), a ``.pth`` / ``.pt`` /
+        ``.safetensors`` path, or a state dict of arrays.
     **explicit
         What no shape tells, such as ``average=2`` for the x3-then-average baseline of QuickSRNet.
 
@@ -41,8 +43,11 @@ def load(source, **explicit) -> Model:
     """
     if isinstance(source, str) and source.startswith("zoo:"):
         name = source.removeprefix("zoo:")
+        if name in CONFIGS and not explicit:
+            return seeded_model(name)
         if name not in zoo_names():
-            raise BadInput(f"the zoo holds no {name!r}, expected one of {', '.join(zoo_names())}; see `karat zoo`")
+            known = ", ".join([*zoo_names(), *CONFIGS])
+            raise BadInput(f"the zoo holds no {name!r}, expected one of {known}; see `karat zoo`")
         source = ZOO / f"{name}.safetensors"
     parameters = read_checkpoint(source)
     shapes = {key: tuple(value.shape) for key, value in parameters.items()}

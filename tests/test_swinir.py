@@ -194,3 +194,19 @@ def test_another_size_than_the_position_embedding_s_is_refused():
 def test_what_the_official_code_would_get_wrong_is_refused(arguments, says):
     with pytest.raises(ValueError, match=says):
         SwinIR(img_size=4, embed_dim=12, depths=[1], num_heads=[2], window_size=2, **arguments)
+
+
+def test_a_checkpoint_s_masks_are_not_trusted():
+    """They are for the size that the network was built for, and may hold anything."""
+    arguments = {"img_size": 16, "embed_dim": 12, "depths": [2], "num_heads": [2], "window_size": 4, "upscale": 1}
+    net = random_swinir(arguments, 0)
+    parameters = arrays(net)
+    mask = "layers.0.residual_group.blocks.1.attn_mask"
+    assert parameters[mask].shape == (16, 16, 16)
+    model = load(parameters | {mask: np.full_like(parameters[mask], 7)})
+    x = np.random.default_rng(0).random((1, 3, 12, 8))
+    with torch.no_grad():
+        expected = net(torch.from_numpy(x)).numpy()
+        again = twin(model, torch.float64)(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(model(x), expected, rtol=1e-12)
+    np.testing.assert_allclose(again, expected, rtol=1e-12)

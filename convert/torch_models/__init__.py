@@ -36,6 +36,7 @@ def _swinir(config):
     )
 
 
+BUFFERS = ("relative_position_index", "attn_mask")
 _TWINS = {"quicksrnet": _quicksrnet, "swinir": _swinir}
 
 
@@ -51,7 +52,7 @@ def twin(model: Model, dtype: torch.dtype = torch.float32) -> nn.Module:
     Returns
     -------
     torch.nn.Module
-        In evaluation mode; its ``state_dict`` loads the model's parameters strictly.
+        In evaluation mode; the model's parameters are loaded strictly, buffers are the module's own.
 
     Examples
     --------
@@ -60,5 +61,7 @@ def twin(model: Model, dtype: torch.dtype = torch.float32) -> nn.Module:
     Conv2d(4, 12, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))
     """
     module = _TWINS[model.architecture.NAME](model.config).to(dtype)
-    module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in model.parameters.items()})
+    buffers = dict(module.named_buffers())  # the module's own: a checkpoint's masks are for another size
+    parameters = {name: value for name, value in model.parameters.items() if not name.endswith(BUFFERS)}
+    module.load_state_dict(buffers | {name: torch.from_numpy(np.array(value)) for name, value in parameters.items()})
     return module.eval()
