@@ -4,6 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from ..convert.mil.pairing import sidecar_path
 from ..refimpl.errors import BadInput
 
 
@@ -21,8 +22,13 @@ def check_output(path, *sources):
         raise BadInput(f"{path} is a folder, expected a file name; add one")
     if not os.access(path.parent, os.W_OK):
         raise BadInput(f"the folder {path.parent} cannot be written to, expected one that can; choose another")
-    for source in sources:
-        if source is not None and path.exists() and Path(source).exists() and path.samefile(source):
+    for source in [Path(source) for source in sources if source is not None]:
+        package = source.suffix == ".mlpackage" and source.is_dir()
+        if package and path.resolve().is_relative_to(source.resolve()):
+            raise BadInput(f"{path} lies in the input {source}, expected a place outside; choose another output")
+        if package and path.resolve() == sidecar_path(source).resolve():
+            raise BadInput(f"{path} is the sidecar of {source}, expected another file; choose another output")
+        if path.exists() and source.exists() and path.samefile(source):
             raise BadInput(f"{path} is the input itself, expected another file; choose another output")
 
 

@@ -34,7 +34,7 @@ def run_export(console, weights, output, size, precision, storage, target, io, k
 def run_package(console, package, source, output, profile):
     """Execute a package on a picture or on the arrays of an ``.npz``."""
     check = check_output if Path(output).suffix.lower() == ".npz" else check_target
-    check(output, source)
+    check(output, source, package)
     program = open_package(package)
     inputs = _inputs(program, Path(source))
     results = program.predict(inputs, profile=profile)
@@ -74,7 +74,7 @@ def _picture(results):
 def run_inspect(console, package, json):
     """Print inputs, outputs, operators and constants of a package."""
     if json:
-        check_output(json)
+        check_output(json, package)
     program = open_package(package)
     operators = Counter(operation.type for operation in program.operations)
     constants = Counter()

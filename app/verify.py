@@ -44,7 +44,7 @@ def run_verify(console, package=None, weights=None, picture=None, json=None, ave
     if package is not None and weights is None:
         raise BadInput(f"{package} came without its checkpoint; name it with --weights")
     if json:
-        check_output(json, picture, None if weights is None else Path(weights))
+        check_output(json, picture, weights, package)
     explicit = {"average": average} if average != 1 else {}
     model = load(weights or EMBEDDED, **explicit)
     x = read_picture(picture)[0] if picture else low_resolution(model.scale)

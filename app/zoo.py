@@ -8,6 +8,7 @@ from safetensors import safe_open
 
 from ..refimpl.errors import BadInput
 from ..refimpl.load import ZOO, load, zoo_names
+from ..refimpl.models.seeded import CONFIGS
 from .outputs import write_bytes
 
 
@@ -32,6 +33,8 @@ def zoo_entries():
 
 def run_zoo(console, name, json):
     """List the networks, or show the card of one."""
+    if name in CONFIGS:
+        raise BadInput(f"zoo:{name} has a formula for weights and no card, expected one of {', '.join(zoo_names())}")
     if name is not None and name not in zoo_names():
         raise BadInput(f"the zoo holds no {name!r}, expected one of {', '.join(zoo_names())}; see `karat zoo`")
     entries = [entry for entry in zoo_entries() if name in (None, entry["name"])]

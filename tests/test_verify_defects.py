@@ -209,6 +209,20 @@ def test_every_form_and_precision_calls_its_defects(tmp_path, form, options):
         assert verdict.culprit.layer == layer, name
 
 
+@pytest.mark.parametrize("bound", [0.9, 0.999, 1.001])
+def test_a_wrong_bound_is_called_even_where_no_value_reaches_it(tmp_path, bound):
+    class Clip(nn.Module):
+        def forward(self, x):
+            return torch.minimum(torch.relu(x), torch.full((1,), bound))
+
+    module = twin(MODEL)
+    module.cnn[3] = Clip()
+    package = export(module, tmp_path / "m.mlpackage", SHAPE)
+    verdict = verify(MODEL, open_package(package), np.zeros(SHAPE))
+    assert verdict.faithful is False
+    assert (verdict.culprit.layer, verdict.culprit.kind) == ("cnn.3", "constant")
+
+
 def test_a_lowered_pixel_shuffle_is_no_defect(tmp_path):
     package = export(reshaped(twin(MODEL)), tmp_path / "m.mlpackage", SHAPE)
     assert verify(MODEL, open_package(package), X).faithful is True

@@ -76,8 +76,8 @@ def test_a_handful_of_pixels_is_not_blamed(tmp_path, side, precision):
         x = np.round(np.random.default_rng(seed).random((1, 3, side, side)) * 255) / 255
         verdict = verify(model, program, x)
         assert verdict.faithful is True, (seed, verdict.summary())
-    flat = np.broadcast_to(np.random.default_rng(29).random((1, 3, 1, 1)), x.shape)
-    assert verify(model, program, flat).faithful is True
+    for flat in (np.random.default_rng(29).random((1, 3, 1, 1)), 0.0, 1e-6, 1.0):
+        assert verify(model, program, np.broadcast_to(flat, x.shape)).faithful is True, flat
 
 
 @pytest.mark.parametrize("lowered", ["relu, then clamp", "two clamps", "minimum of relu"])
@@ -99,6 +99,14 @@ def test_another_way_to_clip_is_not_blamed(tmp_path, lowered):
     assert verify(model, open_package(package), x).faithful is True
     package.with_suffix(".pairing.json").unlink()
     assert verify(model, open_package(package), x).faithful is True
+
+
+def test_a_module_that_is_used_twice_is_not_blamed(tmp_path):
+    model = random_model(quicksrnet.Config(5, 1, 2), 3)
+    net = twin(model)
+    net.cnn[3] = net.cnn[1]
+    package = export(net, tmp_path / "m.mlpackage", (1, 3, 6, 8))
+    assert verify(model, open_package(package), picture("photograph", 6, 8)).faithful is True
 
 
 def test_a_tiny_weight_that_the_converter_keeps_from_zero_is_not_blamed(tmp_path):

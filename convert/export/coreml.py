@@ -78,6 +78,8 @@ def export(
     path, storage = Path(path), storage or precision
     if path.suffix != ".mlpackage":
         raise BadInput(f"the output is {path.name}, expected a name that ends in .mlpackage; rename it")
+    if path.is_dir() and any(path.iterdir()) and not (path / "Manifest.json").is_file():
+        raise BadInput(f"{path} is another folder, expected a package or nothing there; choose another name")
     if path.is_file():
         raise BadInput(f"{path} is a file, expected a folder or nothing there; remove it or choose another name")
     if math.prod(input_shape) > MOST_PIXELS:
@@ -177,6 +179,10 @@ class Layers:
             kept = [part for i, part in enumerate(parts) if ".".join(parts[: i + 1]) not in lists]
             self.paths[".".join(kept)] = name
 
+    def is_leaf(self, path):
+        """Whether the module of that path has no modules inside."""
+        return not any(other.startswith(f"{path}.") for other in self.paths.values())
+
     def __call__(self, op):
         from coremltools.converters.mil.mil.scope import ScopeSource
 
@@ -195,17 +201,22 @@ def pairing(converted, layer_of):
     """
     from coremltools.converters.mil.mil.scope import ScopeSource
 
-    operators, last = {}, {}
+    operators, last, previous, again = {}, {}, None, set()
     for op in converted._mil_program.functions["main"].operations:
         layer = layer_of(op)
-        if op.op_type in ("const", "cast") or not layer:
+        if op.op_type in ("const", "cast"):
+            continue
+        if layer in last and layer != previous and layer_of.is_leaf(layer):
+            again.add(layer)  # a module that is called twice: which call is which, the comparison finds out
+        previous = layer
+        if not layer:
             continue
         torch_type = op.scopes.get(ScopeSource.TORCHSCRIPT_MODULE_TYPE, [""])[-1]
         for output in op.outputs:
             operators[output.name] = {"layer": layer, "torch": torch_type, "last": False}
         last[layer] = op.outputs[-1].name
-    for name in last.values():
-        operators[name]["last"] = True
+    for layer, name in last.items():
+        operators[name]["last"] = layer not in again
     return operators
 
 

@@ -1,5 +1,7 @@
 """What is upstream of what in a Core ML program."""
 
+from ...refimpl.errors import BadInput
+
 
 class Graph:
     """The data flow of a program, by variable name.
@@ -21,6 +23,9 @@ class Graph:
         self.upstream = {}
         for op in program.operations:
             direct = [name for name in references(op) if name in self.order]
+            early = [name for name in direct if name not in self.upstream]
+            if early:
+                raise BadInput(f"{op.name} of the package reads {early[0]} before it is computed; export it again")
             above = frozenset(direct).union(*(self.upstream[name] for name in direct))
             for out in op.outputs:
                 self.upstream[out.name] = above

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ...refimpl.numerics.formats import FORMATS
 from .measure import Measured
+from .pair import MOVES
 from .structure import TOLERANCE
 
 MISSED = "what follows comes out different"
@@ -64,7 +65,7 @@ def judge(pairs, graph, ledger, differences, measured, twin, output):
     differences : list of dict of str to float
         Of `structure`, on each input.
     measured : dict of str to Measured or None
-    twin : dict of str to (float, float)
+    twin : dict of str to (float, float, float, float)
         Of `twin_errors`.
     output : str
         The package's output variable, judged as ":output" after the last layer.
@@ -78,12 +79,16 @@ def judge(pairs, graph, ledger, differences, measured, twin, output):
     names = {layer: pair.output for layer, pair in pairs.items()}
     if output not in names.values():
         names[":output"] = output
+    folded = {"conv_last"} if any(pair.source == "folded" for pair in pairs.values()) else set()
     for layer, name in names.items():
         pair = pairs.get(layer)
         structure = max(d[layer] for d in differences) if name else None
         figures, limit = measured.get(layer), _limits(layer, twin, measured.get(layer), graph.dtype.get(name))
         verdict, kind, note = _verdict(layer, name, constants, structure, figures, limit)
-        if name is None and _fails_after(layer, names, differences):
+        if name is None and not _fails_after(layer, names, differences, constants):
+            if pair.operator in MOVES or layer in folded:
+                verdict, note = OK, "merged into what follows, which agrees"
+        elif name is None:
             verdict, kind, note = DEFECT, "structure", f"no operation of the package computes this layer, and {MISSED}"
         wrong_input = None in broken or bool(name and broken & graph.upstream[name])
         if verdict in (DEFECT, OVERFLOW) and wrong_input and kind != "constant":  # wrong whatever comes in
@@ -108,20 +113,20 @@ def judge(pairs, graph, ledger, differences, measured, twin, output):
     return rows
 
 
-def _fails_after(layer, names, differences):
-    """Whether the next layer that was found differs in float64."""
+def _fails_after(layer, names, differences, constants):
+    """Whether the next layer that was found differs in float64, and not by a constant of its own."""
     order = list(names)
     following = next((n for n in order[order.index(layer) + 1 :] if names[n]), None)
-    return following is not None and any(d[following] > TOLERANCE for d in differences)
+    return following not in (None, *constants) and any(d[following] > TOLERANCE for d in differences)
 
 
 def _limits(layer, twin, figures, dtype):
-    """Permitted (rms, maximum) of the arithmetic error: 2 x the twin's, and one rounding of the layer's own values."""
+    """Permitted (rms, maximum) of the arithmetic error: 2 x the twin's, the accumulation floor, and one rounding."""
     if figures is None or layer not in twin:
         return None
     u, eta = FORMATS[dtype].unit_roundoff, FORMATS[dtype].smallest_subnormal / 2
-    rms, largest = twin[layer]
-    return 2 * rms + u * figures.size_rms + eta, 2 * largest + u * figures.size_max + eta
+    rms, largest, floor_rms, floor_max = twin[layer]
+    return 2 * rms + floor_rms + u * figures.size_rms + eta, 2 * largest + floor_max + u * figures.size_max + eta
 
 
 def _verdict(layer, name, constants, structure, figures, limit):

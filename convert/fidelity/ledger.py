@@ -4,13 +4,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...refimpl.numerics.formats import FORMATS, spacing, stands_for
+from ...refimpl.numerics.formats import FLOAT16, FORMATS, spacing, stands_for
 
 # Constants that an operator carries: MIL parameter -> what it stands for. A string is a parameter of the layer.
 EXPECTED = {
     "conv2d": {"weight": "weight", "bias": "bias"},
     "relu1": {"alpha": 0.0, "beta": 1.0},
+    "linear": {"weight": "weight", "bias": "bias"},
+    "layer_norm": {"gamma": "weight", "beta": "bias", "epsilon": "eps"},
+    "leaky_relu": {"alpha": "slope"},
+    "scale": {"y": "value"},
+    "add": {"y": "value"},
 }
+# The same for the shift and scaling of colours, by MIL operator: what is 0 or 1 a converter leaves out
+AFFINE = {"sub": "value", "add": "value", "mul": "factor"}
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class Ledger:
         return {e.layer: e for e in reversed(self.entries) if e.wrong}
 
 
-def keep_ledger(model, program, pairs, graph):
+def keep_ledger(model, program, pairs, graph, size):
     """Trace the package's floating-point constants to the checkpoint.
 
     Parameters
@@ -71,12 +78,14 @@ def keep_ledger(model, program, pairs, graph):
     program : Program
     pairs : dict of str to Pair
     graph : Graph
+    size : tuple of int
+        (H, W) of the picture.
 
     Returns
     -------
     Ledger
     """
-    ledger = Ledger()
+    ledger, known = Ledger(), model.expressions(size) | dict(model.parameters)
     boundary = {p.output for p in pairs.values() if p.output}
     traced = set()
     for pair in pairs.values():
@@ -85,19 +94,49 @@ def keep_ledger(model, program, pairs, graph):
         operations = [op for op in graph.group(pair.output, boundary) if op.type != "cast"]
         constants = _constants_of(program, operations)
         expected = EXPECTED.get(pair.operator, {})
+        if pair.operator == "affine" and pair.source != "folded":
+            for op in operations:
+                inner = [("y", f"{pair.layer}.{AFFINE[op.type]}")] if op.type in AFFINE else []
+                _enter(ledger, pair, _constants_of(program, [op]), inner, known, graph, traced)
         if pair.operator == "relu1" and [op.type for op in operations] != ["clip"]:
-            expected = {}  # another way to clip: its bounds are seen in the values, beyond [0, 1] on the second input
-        for role, meaning in expected.items():
-            key = f"{pair.layer}.{meaning}" if isinstance(meaning, str) else repr(meaning)
-            exact = np.asarray(model.parameters[key] if isinstance(meaning, str) else meaning, np.float64)
-            name, value = _claim(constants, role, exact)
-            traced.add(name)
-            entry, carried = _hold(pair.layer, key, exact, name, value, graph.dtype[pair.output])
-            ledger.entries.append(entry)
-            if isinstance(meaning, str):
-                ledger.carried[key] = carried
+            expected = {}  # another way to clip: from 0, to 1, or on one side only
+            ledger.entries += [_bound(pair.layer, name, value) for _, name, value in constants]
+            traced |= {name for _, name, _ in constants}
+        _enter(ledger, pair, constants, _expected(pair, expected, known), known, graph, traced)
         ledger.untraced += [name for _, name, _ in constants if name not in traced]
     return ledger
+
+
+def _expected(pair, expected, known):
+    """(role, checkpoint key or number) of every constant that a layer's operation should carry."""
+    if pair.source == "folded":  # the mean is added by the bias of the convolution before
+        return [("weight", "conv_last.weight"), ("bias", "conv_last.bias")]
+    keys = [(role, f"{pair.layer}.{m}" if isinstance(m, str) else m) for role, m in expected.items()]
+    return [(role, key) for role, key in keys if key in known or not isinstance(key, str)]
+
+
+def _enter(ledger, pair, constants, expected, known, graph, traced):
+    """Enter a layer's expected constants into the ledger, and what the golden side carries of them."""
+    for role, key in expected:
+        exact = np.asarray(known.get(key, key), np.float64)
+        mean = np.ravel(known[":normalise.value"]) if pair.source == "folded" and role == "bias" else 0.0
+        name, value = _claim(constants, role, exact)
+        if value is None and str(key).endswith(":bias.value"):  # gathered when the program runs, not by the converter
+            key = f"{pair.layer.removesuffix(':bias')}.relative_position_bias_table"
+            exact = np.asarray(known[key], np.float64)
+            name, value = _claim(constants, "x", exact)
+        traced.add(name)
+        entry, carried = _hold(pair.layer, str(key), exact + mean, name, value, graph.dtype[pair.output])
+        ledger.entries.append(entry)
+        if key in known:
+            ledger.carried[key] = carried - mean
+
+
+def _bound(layer, name, value):
+    """A constant of a clip that is spread over several operations."""
+    good = np.isin(value, [0.0, 1.0]) | (np.abs(value) >= FLOAT16.largest)  # no bound: infinity or as good as
+    note = "" if good.all() else f"{name} is {value[~good].flat[0]:.6g}, expected 0, 1 or no bound"
+    return Entry(layer, "0 or 1", name, value.dtype.name, int(np.count_nonzero(~good)), note)
 
 
 def _constants_of(program, operations):

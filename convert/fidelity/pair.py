@@ -22,7 +22,16 @@ KINDS = {
     "pixel_unshuffle": {"pixel_unshuffle", "space_to_depth"},
     "add": {"add"},
     "average_pool": {"avg_pool"},
+    "linear": {"linear"},
+    "layer_norm": {"layer_norm"},
+    "leaky_relu": {"leaky_relu"},
+    "gelu": {"gelu"},
+    "softmax": {"softmax"},
+    "upsample_nearest": {"upsample_nearest_neighbor"},
 }
+# Steps without an operator of one kind: found by value, and merged into what follows where a converter has none
+MOVES = {"cyclic_shift", "window_partition", "window_reverse", "reflect_pad", "crop", "tokens"}
+STEPS = MOVES | {"affine", "scale", "matmul"}
 NEAR = 0.05  # relative distance within which a nameless constant is taken for a parameter
 
 
@@ -65,7 +74,7 @@ def pair(model, program, graph, sidecar, x):
         By layer, in the golden order.
     """
     layers = model.layers
-    strange = sorted(set(layers.values()) - set(KINDS))
+    strange = sorted(set(layers.values()) - set(KINDS) - STEPS)
     if strange:
         raise BadInput(
             f"{model.architecture.NAME} has {', '.join(strange)}, verify compares networks of {', '.join(KINDS)} "
@@ -76,6 +85,7 @@ def pair(model, program, graph, sidecar, x):
         if entry["last"] and entry["layer"] in layers and name in graph.operation:
             found[entry["layer"]] = (name, "sidecar")
     _by_parameters(model, program, found)
+    _fold(model, graph, found)
     _by_kind(layers, graph, found)
     if len(found) < len(layers):
         _by_value(model, program, graph, found, x)
@@ -88,8 +98,7 @@ def _by_parameters(model, program, found):
         layer: model.parameters[f"{layer}.weight"] for layer in model.layers if f"{layer}.weight" in model.parameters
     }
     claimed = {name for name, _ in found.values()}
-    constants = {op.name: program.constant_of(op, "weight") for op in program.operations if op.name not in claimed}
-    stored = {name: constant for name, constant in constants.items() if constant is not None}
+    stored = {name: c for name, c in _weights(program).items() if name not in claimed}
     owners = Counter(constant.name for constant in stored.values())
     tests = {
         # equal weights may share one constant (untrained networks): its name then tells one owner only
@@ -108,43 +117,80 @@ def _by_parameters(model, program, found):
                 del stored[output]
 
 
+def _weights(program):
+    """The weight of every convolution, linear layer and normalisation, by the variable that the layer ends in.
+
+    A linear layer may be a matrix product and a sum: then it ends in the sum.
+    """
+    sums = {op.inputs["x"]: op.name for op in program.operations if op.type == "add" and program.constant_of(op, "y")}
+    found = {}
+    for op in program.operations:
+        constant = program.constant_of(op, "weight") or program.constant_of(op, "gamma")
+        if op.type == "matmul":
+            constant = program.constant_of(op, "y")
+        if constant is not None:
+            found[sums.get(op.name, op.name) if op.type == "matmul" else op.name] = constant
+    return found
+
+
 def _by_kind(layers, graph, found):
     """Layers without parameters: the first operation of their kind between their neighbours.
 
     Of several in a row (two one-sided clips) it is the last.
     """
     order = list(layers)
-    for i, layer in enumerate(order):
-        if layer in found:
-            continue
+    for layer in [layer for layer in order if layer not in found and layers[layer] in KINDS]:
         claimed = {name for name, _ in found.values()}
-        before = next((found[name][0] for name in reversed(order[:i]) if name in found), None)
-        after = next((found[name][0] for name in order[i + 1 :] if name in found), None)
+        before, after = _gaps(order, found)[layer]
         chosen = None
         for name, op in graph.operation.items():
-            fits = op.type in KINDS[layers[layer]] and name not in claimed
+            fits = op.type in KINDS.get(layers[layer], ()) and name not in claimed
             downstream = before is None or before in graph.upstream[name]
             if fits and downstream and (after is None or after not in graph.upstream[name]):
-                chosen = name if chosen is None or chosen in references(op) else chosen
+                continued = op.type == "clip" and chosen in references(op)
+                chosen = name if chosen is None or continued else chosen
         if chosen is not None:
             found[layer] = (chosen, "kind")
 
 
 def _by_value(model, program, graph, found, x):
-    """What is left: of the unclaimed variables, the one that is nearest to the layer in float64 on one input.
+    """What is left: of the unclaimed variables between its neighbours, the one nearest to the layer in float64.
 
     Constants in fp16 move a layer by about 1e-3; an unrelated tensor of the same shape is of order one away.
     """
-    golden = model.trace(np.asarray(x, np.float64))
-    wanted = {layer: value for layer, value in golden if layer not in found}
+    between = _gaps(list(model.layers), found)
+    wanted = {layer: value for layer, value in model.trace(np.asarray(x, np.float64)) if layer in between}
     claimed = {name for name, _ in found.values()}
     nearest = dict.fromkeys(wanted, (NEAR, ""))
     for record in program.trace({program.inputs[0].name: x}, profile="float64"):
         if record.name in claimed or graph.operation[record.name].type == "cast":
             continue
-        for layer, value in wanted.items():
-            if record.value.shape == value.shape:
-                nearest[layer] = min(nearest[layer], (relative_rms(value, record.value), record.name))
+        for layer, (before, after) in between.items():
+            inside = before is None or before in graph.upstream[record.name]
+            inside = inside and (after is None or record.name in graph.upstream[after])
+            if inside and record.value.shape == wanted[layer].shape:
+                nearest[layer] = min(nearest[layer], (relative_rms(wanted[layer], record.value), record.name))
     for layer, (_, name) in nearest.items():
         if name and name not in {name for name, _ in found.values()}:
             found[layer] = (name, "value")
+
+
+def _gaps(order, found):
+    """Variables of the found layers before and after each layer that was not found."""
+    gaps = {}
+    for i, layer in enumerate(order):
+        if layer not in found:
+            before = next((found[name][0] for name in reversed(order[:i]) if name in found), None)
+            after = next((found[name][0] for name in order[i + 1 :] if name in found), None)
+            gaps[layer] = (before, after)
+    return gaps
+
+
+def _fold(model, graph, found):
+    """A convolution that a converter has folded the added mean into computes the sum, not the convolution."""
+    if model.layers.get(":denormalise") != "affine" or "conv_last" not in found or ":denormalise" in found:
+        return
+    name = found["conv_last"][0]
+    if not any(op.type == "add" and name in references(op) for op in graph.operation.values()):
+        found[":denormalise"] = (name, "folded")
+        del found["conv_last"]

@@ -72,7 +72,7 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
     sidecar = read_pairing(program.path)
     pairs = pair(model, program, graph, sidecar, x)
     progress(STAGES[1])
-    ledger = keep_ledger(model, program, pairs, graph)
+    ledger = keep_ledger(model, program, pairs, graph, x.shape[2:])
     carrying = model.carrying(ledger.carried)
     progress(STAGES[2])
     second = structure(carrying, program, pairs, stress(x.shape))

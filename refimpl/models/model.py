@@ -68,6 +68,10 @@ class Model:
         parameters = {name: np.asarray(value, x.dtype) for name, value in self.parameters.items()}
         yield from self.architecture.steps(self.config, parameters, x)
 
+    def expressions(self, size: tuple[int, int]) -> dict[str, np.ndarray]:
+        """What constants stand for that are no parameters, by the key that `carrying` takes; some depend on (H, W)."""
+        return self.architecture.expressions(self.config, self.parameters, size)
+
     def carrying(self, constants: Mapping[str, np.ndarray]) -> "Model":
         """The same network with some parameters replaced, as float64: what a package stored instead of them."""
         carried = {name: np.asarray(value, np.float64) for name, value in constants.items()}

@@ -138,6 +138,11 @@ def layers(config: Config) -> dict[str, str]:
     return names
 
 
+def expressions(config, parameters, size) -> dict[str, np.ndarray]:
+    """QuickSRNet has no constants but its parameters and the clips' bounds, which are exact in every format."""
+    return {}
+
+
 def steps(config: Config, parameters: Mapping[str, np.ndarray], x: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """The forward pass, layer by layer (section 3.1; figure 2 of the paper).
 

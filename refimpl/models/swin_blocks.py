@@ -23,6 +23,7 @@ from ..ops import (
     window_reverse,
 )
 
+EPS = 1e-5  # of every LayerNorm
 Steps = Generator[tuple[str, np.ndarray], None, np.ndarray]
 
 
@@ -47,14 +48,18 @@ def swin_block(name, parameters, x, size, heads, window, shift, scale=None) -> S
     def at(layer):
         return parameters[f"{name}.{layer}.weight"], parameters[f"{name}.{layer}.bias"]
 
-    yield f"{name}.norm1", (y := layer_norm(x, *at("norm1")))  # (B, H W, C)
+    def eps(layer):
+        return parameters.get(f"{name}.{layer}.eps", EPS)
+
+    yield f"{name}.norm1", (y := layer_norm(x, *at("norm1"), eps("norm1")))  # (B, H W, C)
     y = y.reshape(batch, *size, channels)
     mask = None
     if shift:
         yield f"{name}:cyclic_shift", (y := cyclic_shift(y, shift))  # (B, H, W, C)
-        mask = attention_mask(size[0], size[1], window, shift)
+        mask = parameters.get(f"{name}.attn:mask.value", attention_mask(size[0], size[1], window, shift))
     yield f"{name}:window_partition", (y := window_partition(y, window))  # (B nW, window^2, C)
-    own = {key.removeprefix(f"{name}.attn."): p for key, p in parameters.items() if key.startswith(f"{name}.attn.")}
+    start = len(f"{name}.attn.")
+    own = {key[start:]: p for key, p in parameters.items() if key.startswith((f"{name}.attn.", f"{name}.attn:"))}
     for step, value in window_attention(y, own, heads, window, scale, mask):
         yield f"{name}.attn{step}", (y := value)
     yield f"{name}:window_reverse", (y := window_reverse(y, size[0], size[1]))  # (B, H, W, C)
@@ -62,7 +67,7 @@ def swin_block(name, parameters, x, size, heads, window, shift, scale=None) -> S
         yield f"{name}:shift_back", (y := cyclic_shift(y, -shift))
     yield f"{name}:residual", (x := x + y.reshape(x.shape))  # (B, H W, C)
 
-    yield f"{name}.norm2", (y := layer_norm(x, *at("norm2")))
+    yield f"{name}.norm2", (y := layer_norm(x, *at("norm2"), eps("norm2")))
     yield f"{name}.mlp.fc1", (y := linear(y, *at("mlp.fc1")))  # (B, H W, hidden)
     yield f"{name}.mlp.act", (y := gelu(y))
     yield f"{name}.mlp.fc2", (y := linear(y, *at("mlp.fc2")))  # (B, H W, C)
@@ -89,7 +94,8 @@ def residual_convolution(name, parameters, x) -> Steps:
         return x
     for index in (0, 2):
         yield f"{name}.{index}", (x := conv(f"{name}.{index}", parameters, x))
-        yield f"{name}.{index + 1}", (x := leaky_relu(x, 0.2))
+        slope = parameters.get(f"{name}.{index + 1}.slope", 0.2)
+        yield f"{name}.{index + 1}", (x := leaky_relu(x, slope))
     yield f"{name}.4", (x := conv(f"{name}.4", parameters, x))
     return x
 

@@ -9,11 +9,19 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from ..errors import BadInput
-from ..ops import layer_norm, leaky_relu, pixel_shuffle, reflect_pad, upsample_nearest
-from .swin_blocks import conv, residual_convolution, residual_group, to_image, to_tokens
+from ..ops import (
+    attention_mask,
+    layer_norm,
+    leaky_relu,
+    pixel_shuffle,
+    reflect_pad,
+    relative_position_bias,
+    upsample_nearest,
+)
+from .swin_blocks import EPS, conv, residual_convolution, residual_group, to_image, to_tokens
 from .swinir_config import Config, derive, parameter_shapes, recognises, upsample_convolutions
 
-__all__ = ["NAME", "Config", "derive", "layers", "parameter_shapes", "recognises", "steps"]
+__all__ = ["NAME", "Config", "derive", "expressions", "layers", "parameter_shapes", "recognises", "steps"]
 
 NAME = "swinir"
 # The official code holds the mean as float32 outside the state_dict; float64 carries those rounded values.
@@ -37,16 +45,19 @@ def steps(config: Config, parameters: Mapping[str, np.ndarray], x: np.ndarray) -
         Layer name and tensor; the last one is the output, (N, channels, sH, sW).
     """
     height, width = x.shape[2:]
-    mean = (MEAN if config.channels == 3 else np.zeros(1)).astype(x.dtype)[:, None, None]  # (channels, 1, 1)
+    mean = _mean(config).astype(x.dtype)
     yield ":pad", (x := reflect_pad(x, config.multiple_of_window))
-    yield ":normalise", (x := (x - mean) * x.dtype.type(config.img_range))
+    carried = parameters.get(":normalise.value", mean)  # (channels, 1, 1)
+    yield ":normalise", (x := (x - carried) * x.dtype.type(config.img_range))
     yield "conv_first", (first := conv("conv_first", parameters, x))  # (N, C, H, W)
     y = yield from _deep_features(config, parameters, first)
     yield ":features", (y := y + first)
     y = yield from _TAILS[config.upsampler](parameters, y)
     if config.upsampler == "":
         yield ":global_residual", (y := x + y)
-    yield ":denormalise", (y := y / y.dtype.type(config.img_range) + mean)
+    factor = parameters.get(":denormalise.factor")  # converters multiply by the reciprocal
+    y = y / y.dtype.type(config.img_range) if factor is None else y * factor
+    yield ":denormalise", (y := y + parameters.get(":denormalise.value", mean))
     yield ":crop", y[:, :, : config.upscale * height, : config.upscale * width]
 
 
@@ -61,21 +72,22 @@ def _deep_features(config, parameters, x):
     y = to_tokens(x)  # (N, H W, C)
     if config.patch_norm:
         weight, bias = (parameters[f"patch_embed.norm.{kind}"] for kind in ("weight", "bias"))
-        yield "patch_embed.norm", (y := layer_norm(y, weight, bias))
+        yield "patch_embed.norm", (y := layer_norm(y, weight, bias, parameters.get("patch_embed.norm.eps", EPS)))
     else:
         yield "patch_embed", y
     if config.positions:
         yield ":absolute_position", (y := y + parameters["absolute_pos_embed"])
     for index in range(len(config.depths)):
         y = yield from residual_group(f"layers.{index}", parameters, y, size, config, index)
-    yield "norm", (y := layer_norm(y, parameters["norm.weight"], parameters["norm.bias"]))
+    eps = parameters.get("norm.eps", EPS)
+    yield "norm", (y := layer_norm(y, parameters["norm.weight"], parameters["norm.bias"], eps))
     return (yield from residual_convolution("conv_after_body", parameters, to_image(y, size)))
 
 
 def _pixelshuffle(parameters, x):
     """Classical: a convolution to 64 features, one convolution and shuffle per factor, a last convolution."""
     yield "conv_before_upsample.0", (x := conv("conv_before_upsample.0", parameters, x))
-    yield "conv_before_upsample.1", (x := leaky_relu(x, 0.01))
+    yield "conv_before_upsample.1", (x := leaky_relu(x, parameters.get("conv_before_upsample.1.slope", 0.01)))
     for name in upsample_convolutions(parameters):
         yield name, (x := conv(name, parameters, x))
         factor = round((len(parameters[f"{name}.weight"]) / parameters[f"{name}.weight"].shape[1]) ** 0.5)
@@ -95,14 +107,15 @@ def _pixelshuffledirect(parameters, x):
 def _nearest_conv(parameters, x):
     """Real-world: nearest-neighbour upsampling by two before each convolution, which leaves no checkerboard."""
     yield "conv_before_upsample.0", (x := conv("conv_before_upsample.0", parameters, x))
-    yield "conv_before_upsample.1", (x := leaky_relu(x, 0.01))
+    yield "conv_before_upsample.1", (x := leaky_relu(x, parameters.get("conv_before_upsample.1.slope", 0.01)))
     for name in ("conv_up1", "conv_up2"):
         if f"{name}.weight" in parameters:
             yield f"{name}:nearest", (x := upsample_nearest(x, 2))
             yield name, (x := conv(name, parameters, x))
-            yield f"{name}:leaky_relu", (x := leaky_relu(x, 0.2))
+            slope = parameters.get(f"{name}:leaky_relu.slope", 0.2)
+            yield f"{name}:leaky_relu", (x := leaky_relu(x, slope))
     yield "conv_hr", (x := conv("conv_hr", parameters, x))
-    yield "conv_hr:leaky_relu", (x := leaky_relu(x, 0.2))
+    yield "conv_hr:leaky_relu", (x := leaky_relu(x, parameters.get("conv_hr:leaky_relu.slope", 0.2)))
     yield "conv_last", (x := conv("conv_last", parameters, x))
     return x
 
@@ -118,6 +131,49 @@ _TAILS = {
     "nearest+conv": _nearest_conv,
     "": _no_upsampler,
 }
+
+
+def _mean(config):
+    return (MEAN if config.channels == 3 else np.zeros(1))[:, None, None]  # (channels, 1, 1)
+
+
+def expressions(config: Config, parameters: Mapping[str, np.ndarray], size: tuple[int, int]) -> dict[str, np.ndarray]:
+    """What the constants stand for that are no parameters: mean, eps, query scale, bias, mask and slopes.
+
+    `steps` reads them under the same keys where ``parameters`` carries them.
+
+    Parameters
+    ----------
+    config : Config
+    parameters : mapping of str to ndarray
+    size : tuple of int
+        (H, W) of the picture: the masks depend on it.
+
+    Returns
+    -------
+    dict of str to ndarray
+        float64, by layer name and ``.value``, ``.factor``, ``.eps`` or ``.slope``.
+    """
+    padded = [n + -n % config.multiple_of_window for n in size]
+    mean = _mean(config).astype(np.float64)
+    exact = {":normalise.value": mean, ":denormalise.value": mean}
+    exact |= {":normalise.factor": np.array(config.img_range), ":denormalise.factor": np.array(1 / config.img_range)}
+    for layer, operator in layers(config).items():
+        block, _, step = layer.partition(":")
+        if operator == "layer_norm":
+            exact[f"{layer}.eps"] = np.array(EPS)
+        elif operator == "leaky_relu":
+            exact[f"{layer}.slope"] = np.array(0.01 if layer == "conv_before_upsample.1" else 0.2)
+        elif step == "query":
+            heads = parameters[f"{block}.relative_position_bias_table"].shape[1]
+            scale = (config.embed_dim // heads) ** -0.5 if config.qk_scale is None else config.qk_scale
+            exact[f"{layer}.value"] = np.array(scale)
+        elif step == "bias":
+            table = np.asarray(parameters[f"{block}.relative_position_bias_table"], np.float64)
+            exact[f"{layer}.value"] = relative_position_bias(table, config.window)
+        elif step == "mask":
+            exact[f"{layer}.value"] = attention_mask(padded[0], padded[1], config.window, config.window // 2)
+    return exact
 
 
 # Operator of a layer, by how its name ends; the first that fits counts

@@ -30,7 +30,8 @@ def window_attention(x, parameters, heads, window, scale=None, mask=None) -> Ite
     ----------
     x : ndarray, (B nW, window^2, C)
     parameters : mapping
-        ``qkv.weight``, ``qkv.bias`` (optional), ``relative_position_bias_table``, ``proj.weight``, ``proj.bias``.
+        ``qkv.weight``, ``qkv.bias`` (optional), ``relative_position_bias_table``, ``proj.weight``, ``proj.bias``;
+        ``query.value`` and ``bias.value`` where a package's own scale and gathered bias are to be used.
     heads, window : int
     scale : float, optional
         Of the queries; d^-1/2 by default.
@@ -59,10 +60,12 @@ def window_attention(x, parameters, heads, window, scale=None, mask=None) -> Ite
     windows, tokens, channels = x.shape
     yield ".qkv", (qkv := linear(x, parameters["qkv.weight"], parameters.get("qkv.bias")))  # (B nW, N, 3 C)
     q, k, v = split_heads(qkv, heads)  # (B nW, heads, N, d)
-    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    scale = parameters.get("query.value", q.shape[-1] ** -0.5 if scale is None else scale)
     yield ":query", (q := q * x.dtype.type(scale))  # before the product, as the official code does
     yield ":scores", (scores := q @ k.swapaxes(-2, -1))  # (B nW, heads, N, N)
-    bias = relative_position_bias(parameters["relative_position_bias_table"], window)  # (heads, N, N)
+    bias = parameters.get("bias.value")  # (heads, N, N)
+    if bias is None:
+        bias = relative_position_bias(parameters["relative_position_bias_table"], window)
     yield ":bias", (scores := scores + bias)
     if mask is not None:
         per_image = scores.reshape(-1, len(mask), heads, tokens, tokens) + mask[:, None].astype(x.dtype)

@@ -1,0 +1,138 @@
+"""SwinIR through the whole comparison: honest packages of every form pass, seeded defects are called at their layer."""
+
+import numpy as np
+import pytest
+import torch
+from swinir_networks import random_swinir
+
+from karat.convert.export.coreml import export
+from karat.convert.fidelity import verify
+from karat.convert.mil import open_package
+from karat.refimpl.load import load
+
+BASE = {"img_size": 8, "embed_dim": 12, "depths": [2], "num_heads": [2], "window_size": 4, "mlp_ratio": 2.0}
+FORMS = {
+    "classical x2, 3conv": {"upsampler": "pixelshuffle", "upscale": 2, "resi_connection": "3conv"},
+    "lightweight x3": {"upsampler": "pixelshuffledirect", "upscale": 3, "num_heads": [3], "qk_scale": 0.4},
+    "real-world x4": {"upsampler": "nearest+conv", "upscale": 4},
+    "denoising": {"upsampler": "", "upscale": 1, "patch_norm": False, "qkv_bias": False},
+    "JPEG, colour": {"upsampler": "", "upscale": 1, "img_range": 255.0},
+    "JPEG, grey, window 7": {"upsampler": "", "upscale": 1, "in_chans": 1, "img_range": 255.0, "window_size": 7},
+}
+OPTIONS = [{}, {"precision": "float32"}, {"storage": "float32"}, {"keep_float32": ["layer_norm", "softmax"]}]
+
+
+def network(form, seed=1):
+    """(twin, golden model) of a form."""
+    arguments = BASE | FORMS[form]
+    net = random_swinir(arguments | {"img_size": 2 * arguments["window_size"]}, seed).float()
+    explicit = {"img_range": arguments.get("img_range", 1.0), "qk_scale": arguments.get("qk_scale")}
+    return net, load({name: value.numpy() for name, value in net.state_dict().items()}, **explicit)
+
+
+def picture(model, height, width):
+    return np.random.default_rng(0).random((1, model.config.channels, height, width))
+
+
+@pytest.mark.parametrize("sidecar", [True, False], ids=["sidecar", "foreign"])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("form", FORMS)
+def test_an_honest_package_is_not_blamed(tmp_path, form, options, sidecar):
+    net, model = network(form)
+    x = picture(model, 2 * model.config.window, 3 * model.config.window)
+    if form == "lightweight x3":
+        x = x[:, :, :-1, :-3]  # to be padded
+    package = export(net, tmp_path / "m.mlpackage", x.shape, **options)
+    if not sidecar:
+        package.with_suffix(".pairing.json").unlink()
+    verdict = verify(model, open_package(package), x)
+    assert verdict.faithful is True, verdict.summary()
+    judged = [row.layer for row in verdict.rows if row.variable]
+    merged = {row.operator for row in verdict.rows if not row.variable}
+    assert merged <= {"-"}
+    assert len(judged) > 0.8 * len(model.layers)
+    attention = {layer for layer in model.layers if ".attn" in layer}
+    assert attention <= set(judged)
+
+
+BLOCK = "layers.0.residual_group.blocks.1"
+
+
+def other_way(net, block):
+    mask = block.mask(8, 12)
+    block.shift, block.mask = -block.shift, lambda height, width: mask
+
+
+def no_mask(net, block):
+    block.mask = lambda height, width: torch.zeros(6, 16, 16)
+
+
+def swapped(net, block):
+    """H and W exchanged where the windows are cut."""
+    partition = block.partition
+    block.partition = lambda x, height, width: partition(x.reshape(-1, width, height, x.shape[-1]), width, height)
+
+
+def transposed_index(net, block):
+    block.attn.relative_position_index.copy_(block.attn.relative_position_index.T.clone())
+
+
+def keys_for_queries(net, block):
+    q, k, v = block.attn.qkv.weight.data.chunk(3)
+    block.attn.qkv.weight.data = torch.cat([k, q, v])
+
+
+def no_scale(net, block):
+    block.attn.scale = 1.0
+
+
+def small_eps(net, block):
+    block.norm1.eps = 1e-6
+
+
+def two_ulp(net, block):
+    weight = block.norm2.weight.data
+    half = np.float16(weight[3].item())
+    weight[3] = float(half + 2 * np.spacing(half))
+
+
+def other_mean(net, block):
+    net.mean = net.mean + 0.01
+
+
+def tanh_gelu(net, block):
+    block.mlp.act.approximate = "tanh"
+
+
+def slope(net, block):
+    net.layers[0].conv[1].negative_slope = 0.01
+
+
+DEFECTS = {
+    other_way: f"{BLOCK}:cyclic_shift",
+    no_mask: f"{BLOCK}.attn:mask",
+    swapped: f"{BLOCK}:window_partition",
+    transposed_index: f"{BLOCK}.attn:bias",
+    keys_for_queries: f"{BLOCK}.attn.qkv",
+    no_scale: f"{BLOCK}.attn:query",
+    small_eps: f"{BLOCK}.norm1",
+    two_ulp: f"{BLOCK}.norm2",
+    other_mean: ":normalise",
+    tanh_gelu: f"{BLOCK}.mlp.act",
+    slope: "layers.0.conv.1",
+}
+
+
+@pytest.mark.parametrize("sidecar", [True, False], ids=["sidecar", "foreign"])
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.__name__)
+def test_a_defect_is_called_at_its_layer(tmp_path, defect, sidecar):
+    net, model = network("classical x2, 3conv")
+    x = picture(model, 8, 12)
+    with torch.no_grad():
+        defect(net, net.layers[0].residual_group.blocks[1])
+    package = export(net, tmp_path / "m.mlpackage", x.shape)
+    if not sidecar:
+        package.with_suffix(".pairing.json").unlink()
+    verdict = verify(model, open_package(package), x)
+    assert verdict.faithful is False
+    assert verdict.culprit.layer == DEFECTS[defect]
