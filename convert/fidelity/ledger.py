@@ -169,7 +169,7 @@ def _hold(layer, key, exact, name, value, dtype):
         wrong = int(np.count_nonzero(rounded))
         note = f"{key} is not in the package" if wrong else ""
         return Entry(layer, key, "", stored, wrong, note), rounded
-    found = value.astype(np.float64).reshape(exact.shape) if value.size == exact.size else value.astype(np.float64)
+    found = value.astype(np.float64).reshape(exact.shape)  # converters reshape biases; their values tell the order
     good = stands_for(found, exact, fmt) | stands_for(found, exact.astype(np.float32), fmt)  # converters read float32
     good |= _kept_from_zero(found, exact, rounded, fmt)
     good &= np.isfinite(found)  # infinity is the nearest number to what overflows, and yet no number
