@@ -134,9 +134,7 @@ def _convert(module, input_shape, precision, target, storage, io, keep):
     elif keep.names:
         raise BadInput("keep_float32 under precision float32 has nothing to keep; leave it out")
     pipeline: Any = ct.PassPipeline.DEFAULT  # a new copy at every access
-    if (
-        precision == "float16" and storage == "float32"
-    ):  # unfolded constants stay as they are, each with a cast behind it
+    if precision != storage:  # unfolded constants stay in float32, each with a cast behind it
         pipeline.set_options("common::const_elimination", {"skip_const_by_size": "0"})
     dtype = {"float32": np.float32, "float16": np.float16}[io]
     traced = _trace(module.eval(), input_shape)

@@ -84,19 +84,17 @@ def pair(model, program, graph, sidecar, x):
     for name, entry in sidecar.items():
         if entry["last"] and entry["layer"] in layers and name in graph.operation:
             found[entry["layer"]] = (name, "sidecar")
-    _by_parameters(model, program, found)
-    _fold(model, graph, found)
+    _by_parameters(model, layers, program, found)
+    _fold(layers, graph, found)
     _by_kind(layers, graph, found)
     if len(found) < len(layers):
-        _by_value(model, program, graph, found, x)
+        _by_value(model, layers, program, graph, found, x)
     return {layer: Pair(layer, operator, *found.get(layer, (None, "nothing"))) for layer, operator in layers.items()}
 
 
-def _by_parameters(model, program, found):
+def _by_parameters(model, layers, program, found):
     """Layers with a weight: by the constant's name, then by its value, then by their order among equal shapes."""
-    weights = {
-        layer: model.parameters[f"{layer}.weight"] for layer in model.layers if f"{layer}.weight" in model.parameters
-    }
+    weights = {layer: model.parameters[f"{layer}.weight"] for layer in layers if f"{layer}.weight" in model.parameters}
     claimed = {name for name, _ in found.values()}
     stored = {name: c for name, c in _weights(program).items() if name not in claimed}
     owners = Counter(constant.name for constant in stored.values())
@@ -153,12 +151,12 @@ def _by_kind(layers, graph, found):
             found[layer] = (chosen, "kind")
 
 
-def _by_value(model, program, graph, found, x):
+def _by_value(model, layers, program, graph, found, x):
     """What is left: of the unclaimed variables between its neighbours, the one nearest to the layer in float64.
 
     Constants in fp16 move a layer by about 1e-3; an unrelated tensor of the same shape is of order one away.
     """
-    between = _gaps(list(model.layers), found)
+    between = _gaps(list(layers), found)
     wanted = {layer: value for layer, value in model.trace(np.asarray(x, np.float64)) if layer in between}
     claimed = {name for name, _ in found.values()}
     nearest = dict.fromkeys(wanted, (NEAR, ""))
@@ -186,9 +184,9 @@ def _gaps(order, found):
     return gaps
 
 
-def _fold(model, graph, found):
+def _fold(layers, graph, found):
     """A convolution that a converter has folded the added mean into computes the sum, not the convolution."""
-    if model.layers.get(":denormalise") != "affine" or "conv_last" not in found or ":denormalise" in found:
+    if layers.get(":denormalise") != "affine" or "conv_last" not in found or ":denormalise" in found:
         return
     name = found["conv_last"][0]
     if not any(op.type == "add" and name in references(op) for op in graph.operation.values()):

@@ -5,7 +5,7 @@ import numpy as np
 from ...refimpl.errors import BadInput
 from ...refimpl.models.model import check_picture
 from ...refimpl.numerics.formats import FORMATS
-from ..mil.pairing import is_stale, read_pairing
+from ..mil.pairing import read_pairing, sidecar_path
 from .graph import Graph, references
 from .judge import judge
 from .ledger import keep_ledger
@@ -89,7 +89,7 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
     exact_of_rounded = program.predict({source: rounded}, profile="float64")[output]
     causes = shares(golden, exact, exact_of_rounded, typed[output]) if golden.shape == exact.shape else {}
     stale = ("the sidecar beside the package belongs to another program and was not used",)
-    notes = stale if is_stale(program.path) else ()
+    notes = stale if not sidecar and sidecar_path(program.path).is_file() else ()
     return Verdict(rows, causes, ledger, profile, golden, typed[output], notes)
 
 

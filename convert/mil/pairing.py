@@ -32,12 +32,6 @@ def _digest(package):
     return hashlib.sha256(b"".join(model.read_bytes() for model in models)).hexdigest()
 
 
-def is_stale(package):
-    """Whether there is a sidecar, but of another program: then it is not used."""
-    path = sidecar_path(package)
-    return path.is_file() and not read_pairing(package)
-
-
 def read_pairing(package):
     """The sidecar of a package; empty when there is none, or one that was written for another program.
 

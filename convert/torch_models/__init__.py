@@ -36,8 +36,6 @@ def _swinir(config):
     )
 
 
-CARRIED = (".value", ".factor", ".eps", ".slope")  # a package's own constants; see `Model.expressions`
-BUFFERS = ("relative_position_index", "attn_mask")
 _TWINS = {"quicksrnet": _quicksrnet, "swinir": _swinir}
 
 
@@ -63,6 +61,7 @@ def twin(model: Model, dtype: torch.dtype = torch.float32) -> nn.Module:
     """
     module = _TWINS[model.architecture.NAME](model.config).to(dtype)
     buffers = dict(module.named_buffers())  # the module's own: a checkpoint's masks are for another size
-    parameters = {name: value for name, value in model.parameters.items() if not name.endswith(BUFFERS + CARRIED)}
+    names = model.architecture.parameter_shapes(model.config)  # and no buffer, and none of a package's own constants
+    parameters = {name: model.parameters[name] for name in names}
     module.load_state_dict(buffers | {name: torch.from_numpy(np.array(value)) for name, value in parameters.items()})
     return module.eval()
