@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...refimpl.errors import BadInput
+from .half import narrow, widen
 
 HALF, SINGLE, DOUBLE = "float16", "float32", "float64"
 
@@ -28,12 +29,18 @@ class Profile:
 
     def store(self, array, declared):
         """``array`` as a value of the declared dtype: one rounding to nearest even, or none."""
+        target = self.held.get(declared, declared)
         with np.errstate(over="ignore", invalid="ignore"):  # overflow to infinity is what the format does
-            return array.astype(self.held.get(declared, declared), copy=False)
+            if array.dtype == SINGLE and target == HALF:
+                return narrow(array)
+            return array.astype(target, copy=False)
 
     def load(self, array):
         """``array`` as an operator that rounds computes on it: exact."""
-        return array.astype(self.computed.get(array.dtype.name, array.dtype), copy=False)
+        target = self.computed.get(array.dtype.name, array.dtype)
+        if array.dtype == HALF and target == SINGLE:
+            return widen(array)
+        return array.astype(target, copy=False)
 
 
 def _uniform(dtype):

@@ -49,7 +49,7 @@ def fit(model, forward, patches, validation, work, iterations, rate, progress=Tr
     work.mkdir(parents=True, exist_ok=True)
     model.to(memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(model.parameters(), rate)
-    average = {name: p.detach().clone() for name, p in model.state_dict().items()}
+    average = {name: p.detach().clone() for name, p in model.named_parameters()}
     start = _resume(work / "checkpoint.pt", model, optimiser, average)
     losses = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -60,7 +60,7 @@ def fit(model, forward, patches, validation, work, iterations, rate, progress=Tr
                 group["lr"] = cosine(iteration, iterations, rate)
             losses.append(_step(model, forward, optimiser, patches(iteration)))
             with torch.no_grad():
-                for name, p in model.state_dict().items():
+                for name, p in model.named_parameters():
                     average[name].lerp_(p, 1 - min(AVERAGE, (1 + iteration) / (10 + iteration)))
             done = iteration + 1
             bar.advance(task)

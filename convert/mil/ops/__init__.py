@@ -7,6 +7,7 @@ two are compared with each other.
 from . import activation as activation
 from . import convolution as convolution
 from . import elementwise as elementwise
+from . import gelu as gelu
 from . import indexing as indexing
 from . import layout as layout
 from . import linear as linear

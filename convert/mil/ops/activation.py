@@ -1,13 +1,11 @@
 """Activations."""
 
-import math
-
 import numpy as np
+from scipy.special import erf
 
-from ....refimpl.errors import BadInput
-from ....refimpl.numerics.erf import erf, erfc
 from .parameters import like
 from .registry import operator
+from .rows import rowwise
 
 
 def _per_channel(parameter, x):
@@ -15,7 +13,7 @@ def _per_channel(parameter, x):
     return like(parameter, x).reshape(-1, *[1] * (x.ndim - 2))  # (C, 1, ...)
 
 
-def _logistic(x):
+def logistic(x):
     """1 / (1 + exp(-x)); exp never overflows."""
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1, small) / (1 + small)
@@ -72,13 +70,13 @@ def elu(x, alpha=1.0):
 @operator("sigmoid")
 def sigmoid(x):
     """1 / (1 + e^-x)."""
-    return _logistic(x)
+    return logistic(x)
 
 
 @operator("silu")
 def silu(x):
     """x / (1 + e^-x)."""
-    return x * _logistic(x)
+    return x * logistic(x)
 
 
 @operator("sigmoid_hard")
@@ -120,26 +118,16 @@ def softsign(x):
 @operator("softmax")
 def softmax(x, axis=-1):
     """e^x over its sum along ``axis``; the maximum is subtracted first, so a row of -inf gives NaN."""
-    e = np.exp(x - np.max(x, axis=int(axis), keepdims=True))
-    return e / np.sum(e, axis=int(axis), keepdims=True)
+    return np.moveaxis(rowwise(_softmax, np.moveaxis(x, int(axis), -1)), -1, int(axis))
+
+
+def _softmax(rows):
+    e = np.exp(rows - np.max(rows, axis=-1, keepdims=True))
+    e /= np.sum(e, axis=-1, keepdims=True)
+    return e
 
 
 @operator("erf")
 def erf_operator(x):
-    """The error function, computed in float64."""
-    return erf(x).astype(x.dtype)
-
-
-@operator("gelu")
-def gelu(x, mode="EXACT"):
-    """x times the normal distribution function, or one of its two usual approximations.
-
-    EXACT goes through float64 and the complementary error function: 1 + erf would lose all digits below x = -5.
-    """
-    if mode == "EXACT":
-        return (0.5 * x * erfc(x * -math.sqrt(0.5))).astype(x.dtype)
-    if mode == "TANH_APPROXIMATION":
-        return x * x.dtype.type(0.5) * (1 + np.tanh(x.dtype.type(math.sqrt(2 / math.pi)) * (x + 0.044715 * x * x * x)))
-    if mode == "SIGMOID_APPROXIMATION":
-        return x * _logistic(1.702 * x)
-    raise BadInput(f"mode is {mode!r}, expected EXACT, TANH_APPROXIMATION or SIGMOID_APPROXIMATION")
+    """The error function."""
+    return erf(x)

@@ -9,7 +9,8 @@ from .registry import operator
 def linear(x, weight, bias=None):
     """x W^T + b, on the last axis: x is (..., I), weight (O, I)."""
     out = x.reshape(-1, x.shape[-1]) @ weight.T  # one product instead of one per batch: (..., O)
-    out = out if bias is None else out + bias
+    if bias is not None:
+        out += bias
     return out.reshape(*x.shape[:-1], len(weight))
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from .parameters import ints, like
 from .registry import operator
+from .rows import rowwise
 
 
 @operator("layer_norm")
@@ -11,6 +12,8 @@ def layer_norm(x, axes=None, gamma=None, beta=None, epsilon=1e-5):
     """(x - mean) / sqrt(variance + epsilon) gamma + beta over ``axes``; gamma and beta have the shape of these axes."""
     axes = tuple(a % x.ndim for a in ints(axes)) if axes is not None else tuple(range(x.ndim))
     shape = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
+    if axes == (x.ndim - 1,):  # as in every transformer: rows
+        return rowwise(lambda rows: _scaled(_standard(rows, (-1,), epsilon), gamma, beta, [-1]), x)
     return _scaled(_standard(x, axes, epsilon), gamma, beta, shape)
 
 
