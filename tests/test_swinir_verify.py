@@ -86,8 +86,59 @@ def no_scale(net, block):
     block.attn.scale = 1.0
 
 
+def scaled_twice(net, block):
+    block.attn.scale = block.attn.scale**2
+
+
+def weak_mask(net, block):
+    mask = block.mask
+    block.mask = lambda height, width: mask(height, width) / 10
+
+
+def one_transposed(net, block):
+    q, k, v = block.attn.qkv.weight.data.chunk(3)
+    block.attn.qkv.weight.data = torch.cat([q, k.T, v])
+
+
+def heads_permuted(net, block):
+    def permuted(name, value):
+        if not name.endswith(":weighted_sum"):
+            return value
+        return value.reshape(-1, 16, 2, 6).flip(2).reshape(-1, 16, 12)  # (B nW, N, heads, d)
+
+    block.attn.recorder = permuted
+
+
+def reversed_the_other_way(net, block):
+    """H and W exchanged where the windows are put together."""
+    reverse, dim = block.reverse, block.dim
+    block.reverse = lambda windows, h, w: reverse(windows, w, h).reshape(-1, h, w, dim)
+
+
+def last_column_unshifted(net, block):
+    """The windows of the last column are cut out of the picture as it was."""
+    before = {}
+    block.norm1.register_forward_hook(lambda module, inputs, output: before.update(y=output))
+
+    def unshifted(name, value):
+        if not name.endswith(":cyclic_shift"):
+            return value
+        y = before["y"].reshape(value.shape)
+        return torch.cat([value[:, :, :-4], y[:, :, -4:]], dim=2)
+
+    block.recorder = unshifted
+
+
 def small_eps(net, block):
     block.norm1.eps = 1e-6
+
+
+def large_eps(net, block):
+    block.norm1.eps = 1e-3
+
+
+def tail_slope(net, block):
+    net.conv_before_upsample[1].negative_slope = 0.2
 
 
 def two_ulp(net, block):
@@ -115,7 +166,15 @@ DEFECTS = {
     transposed_index: f"{BLOCK}.attn:bias",
     keys_for_queries: f"{BLOCK}.attn.qkv",
     no_scale: f"{BLOCK}.attn:query",
+    scaled_twice: f"{BLOCK}.attn:query",
+    weak_mask: f"{BLOCK}.attn:mask",
+    one_transposed: f"{BLOCK}.attn.qkv",
+    heads_permuted: f"{BLOCK}.attn:weighted_sum",
+    reversed_the_other_way: f"{BLOCK}:window_reverse",
+    last_column_unshifted: f"{BLOCK}:cyclic_shift",
     small_eps: f"{BLOCK}.norm1",
+    large_eps: f"{BLOCK}.norm1",
+    tail_slope: "conv_before_upsample.1",
     two_ulp: f"{BLOCK}.norm2",
     other_mean: ":normalise",
     tanh_gelu: f"{BLOCK}.mlp.act",
@@ -123,16 +182,41 @@ DEFECTS = {
 }
 
 
-@pytest.mark.parametrize("sidecar", [True, False], ids=["sidecar", "foreign"])
-@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.__name__)
-def test_a_defect_is_called_at_its_layer(tmp_path, defect, sidecar):
-    net, model = network("classical x2, 3conv")
+def called(tmp_path, form, defect, sidecar):
+    """The culprit of a network of a form with a defect in it, which must change its float64 output."""
+    net, model = network(form)
     x = picture(model, 8, 12)
     with torch.no_grad():
+        honest = net(torch.from_numpy(x).float())
         defect(net, net.layers[0].residual_group.blocks[1])
+        assert (net(torch.from_numpy(x).float()) - honest).abs().max() > 1e-7
     package = export(net, tmp_path / "m.mlpackage", x.shape)
     if not sidecar:
         package.with_suffix(".pairing.json").unlink()
     verdict = verify(model, open_package(package), x)
     assert verdict.faithful is False
-    assert verdict.culprit.layer == DEFECTS[defect]
+    return verdict.culprit.layer
+
+
+@pytest.mark.parametrize("sidecar", [True, False], ids=["sidecar", "foreign"])
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.__name__)
+def test_a_defect_is_called_at_its_layer(tmp_path, defect, sidecar):
+    assert called(tmp_path, "classical x2, 3conv", defect, sidecar) == DEFECTS[defect]
+
+
+def wrong_corner(net, block):
+    """Nearest-neighbour upscaling that takes the right lower neighbour for odd rows and columns."""
+
+    def shifted(name, value):
+        if name != "conv_up1:nearest":
+            return value
+        image = value[:, :, ::2, ::2]
+        rows, columns = ((torch.arange(2 * n) + 1).div(2, rounding_mode="floor").clamp(max=n - 1) for n in (8, 12))
+        return image[:, :, rows][:, :, :, columns]
+
+    net.recorder = shifted
+
+
+@pytest.mark.parametrize("sidecar", [True, False], ids=["sidecar", "foreign"])
+def test_nearest_by_the_wrong_corner_is_called(tmp_path, sidecar):
+    assert called(tmp_path, "real-world x4", wrong_corner, sidecar) == "conv_up1:nearest"

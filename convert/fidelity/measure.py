@@ -39,15 +39,8 @@ class Measured:
     size_max: float
 
 
-def typed_run(program, pairs, x, profile):
-    """Values of every paired variable and of the output in the package's own types: {variable: array}."""
-    wanted = {pair.output for pair in pairs.values()} | {program.outputs[0].name}
-    records = program.trace({program.inputs[0].name: x}, profile=profile)
-    return {record.name: record.value for record in records if record.name in wanted}
-
-
-def measure(model, carrying, program, pairs, x, typed):
-    """Compare the typed run with the golden model and with the package's float64 run.
+def measure(model, carrying, program, pairs, x, profile):
+    """Compare the package in its own types with the golden model and with its own float64 run.
 
     Parameters
     ----------
@@ -56,22 +49,21 @@ def measure(model, carrying, program, pairs, x, typed):
     program : Program
     pairs : dict of str to Pair
     x : ndarray, (N, C, H, W)
-    typed : dict of str to ndarray
-        From `typed_run`.
+    profile : str
+        Arithmetic of the typed run.
 
     Returns
     -------
     rows : dict of str to Measured or None
         By layer, ":output" included; None where the shapes differ.
     pictures : tuple of ndarray
-        Golden output, float64 output of the package.
+        Golden output; that of the package in float64, and in its own types.
     """
-    rows, output = {}, program.outputs[0].name
-    for layer, values, exact in lockstep((model, carrying), program, pairs, x):
-        golden, carried = values
-        value = typed[pairs[layer].output if layer in pairs else output]
-        rows[layer] = _figures(golden, carried, exact, value) if golden.shape == exact.shape else None
-    return rows, (golden, exact)
+    rows = {}
+    for layer, values, runs in lockstep((model, carrying), program, pairs, x, ("float64", profile)):
+        (golden, carried), (exact, typed) = values, runs
+        rows[layer] = _figures(golden, carried, exact, typed) if golden.shape == exact.shape else None
+    return rows, (golden, exact, typed)
 
 
 def _figures(golden, carried, exact, value):

@@ -156,18 +156,26 @@ def _by_value(model, layers, program, graph, found, x):
 
     Constants in fp16 move a layer by about 1e-3; an unrelated tensor of the same shape is of order one away.
     """
-    between = _gaps(list(layers), found)
-    wanted = {layer: value for layer, value in model.trace(np.asarray(x, np.float64)) if layer in between}
-    claimed = {name for name, _ in found.values()}
-    nearest = dict.fromkeys(wanted, (NEAR, ""))
+    between, claimed = _gaps(list(layers), found), {name for name, _ in found.values()}
+    place = graph.order | {None: -1}
+    opens = {layer: place[before] for layer, (before, _) in between.items()}
+    golden, held, nearest = model.trace(np.asarray(x, np.float64)), {}, dict.fromkeys(between, (NEAR, ""))
     for record in program.trace({program.inputs[0].name: x}, profile="float64"):
+        now = graph.order[record.name]
+        for layer in [layer for layer in held if (after := between[layer][1]) and place[after] <= now]:
+            del held[layer]  # its tensor is not needed any more
+        while any(start < now for start in opens.values()):
+            layer, value = next(golden)
+            if opens.pop(layer, None) is not None:
+                held[layer] = value
         if record.name in claimed or graph.operation[record.name].type == "cast":
             continue
-        for layer, (before, after) in between.items():
+        for layer, value in held.items():
+            before, after = between[layer]
             inside = before is None or before in graph.upstream[record.name]
             inside = inside and (after is None or record.name in graph.upstream[after])
-            if inside and record.value.shape == wanted[layer].shape:
-                nearest[layer] = min(nearest[layer], (relative_rms(wanted[layer], record.value), record.name))
+            if inside and record.value.shape == value.shape:
+                nearest[layer] = min(nearest[layer], (relative_rms(value, record.value), record.name))
     for layer, (_, name) in nearest.items():
         if name and name not in {name for name, _ in found.values()}:
             found[layer] = (name, "value")

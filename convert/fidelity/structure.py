@@ -5,8 +5,8 @@ import numpy as np
 TOLERANCE = 1e-10  # float64 roundoff 1e-16 times the condition of a network; a wrong constant or axis is far above
 
 
-def lockstep(models, program, pairs, x):
-    """Run golden models and the package together in float64, so that a layer is held until its partner has come.
+def lockstep(models, program, pairs, x, profiles=("float64",)):
+    """Run golden models and the package together, so that a layer is held until its partner has come.
 
     Parameters
     ----------
@@ -15,25 +15,30 @@ def lockstep(models, program, pairs, x):
     program : Program
     pairs : dict of str to Pair
     x : ndarray, (N, C, H, W)
+    profiles : sequence of str
+        Arithmetics that the package runs in side by side.
 
     Yields
     ------
-    (str, tuple of ndarray, ndarray)
-        Layer, golden values, value of its paired variable. The output of the whole program comes last, as ":output".
+    (str, tuple of ndarray, tuple of ndarray)
+        Layer, golden values, values of its paired variable by profile. The output of the whole program comes last, as
+        ":output".
     """
     layer_of = {pair.output: layer for layer, pair in pairs.items() if pair.output}
     golden = zip(*(model.trace(np.asarray(x, np.float64)) for model in models), strict=True)
     waiting: dict[str, tuple] = {}
     last: tuple = ()
-    for record in program.trace({program.inputs[0].name: x}, profile="float64"):
-        layer = layer_of.get(record.name)
+    runs = (program.trace({program.inputs[0].name: x}, profile=profile) for profile in profiles)
+    for records in zip(*runs, strict=True):
+        name, values = records[0].name, tuple(record.value for record in records)
+        layer = layer_of.get(name)
         if layer is not None:
             while layer not in waiting:
-                name, last = _next(golden)
-                waiting[name] = last
-            yield layer, waiting.pop(layer), record.value
-        if record.name == program.outputs[0].name:
-            result = record.value
+                traced, last = _next(golden)
+                waiting[traced] = last
+            yield layer, waiting.pop(layer), values
+        if name == program.outputs[0].name:
+            result = values
     for traced in golden:
         last = tuple(value for _, value in traced)
     yield ":output", last, result
@@ -81,4 +86,4 @@ def stress(shape):
 def structure(carrying, program, pairs, x):
     """Relative difference of every paired layer in float64: {layer: difference}, ":output" included."""
     steps = lockstep((carrying,), program, pairs, x)
-    return {layer: difference(golden[0], value) for layer, golden, value in steps}
+    return {layer: difference(golden, value) for layer, (golden,), (value,) in steps}

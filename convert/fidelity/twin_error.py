@@ -1,15 +1,19 @@
 """How large rounding may be: the same network in PyTorch with the package's storage types and fp32 accumulation."""
 
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from ..torch_models import twin
 from ..torch_models.swin_blocks import Stepping
+from .pair import MOVES
 
-NEARBY = 16  # pictures
-LARGE = 30_000  # values; a picture of so many is statistics enough by itself
+ENOUGH = 2**15  # values that make a statistic: a smaller picture is helped by others
+NEARBY = 16  # pictures that help it, at most; at least two do
+NOT_EXPANSIVE = MOVES | {"relu1", "leaky_relu", "pixel_shuffle", "pixel_unshuffle", "average_pool", "add"}
 _TORCH = {"float16": torch.float16, "float32": torch.float32}
 
 
@@ -39,60 +43,71 @@ def twin_errors(model, storage, x, entry):
         By layer: root mean square and maximum of the error, infinite where the twin overflowed; and of the accumulation
         floor, ``sqrt(n) u (|W| |x| + |b|)`` with n terms and u of float32, which holds for any order of summation with
         high probability (N. Higham, T. Mary, SIAM J. Sci. Comput. 41(5), 2019, theorem 3.1. doi:10.1137/18M1226312).
-        Layers without a sum have that of the layer before: none of them makes an error larger.
+        A layer without weights that makes no error larger has the floor of the layer before, others have none.
     """
-    largest = _errors(model, storage, x, entry)
-    if "float32" in storage.values():
-        rng = np.random.default_rng(0)
-        for _ in range(NEARBY if x.size < LARGE else 2):
-            near = x + rng.uniform(-(2.0**-12), 2.0**-12, x.shape)
-            for layer, error in _errors(model, storage, near, entry).items():
-                largest[layer] = tuple(map(max, largest[layer], error))
-    floors, floor = _accumulation(model, storage, x), (0.0, 0.0)
+    typed = _lowered(twin(model), storage)
+    exact, floors = twin(model, torch.float64), {}
+    hooks = _hook_floors(exact, storage, floors)
+    largest = _errors(typed, exact, storage, storage, x, entry)
+    for hook in hooks:
+        hook.remove()
+    single = [layer for layer, dtype in storage.items() if dtype == "float32"]
+    rng = np.random.default_rng(0)
+    for _ in range(min(max(ENOUGH // x.size, 2), NEARBY) if single else 0):
+        near = x + rng.uniform(-(2.0**-12), 2.0**-12, x.shape)
+        for layer, error in _errors(typed, exact, storage, single, near, entry).items():
+            largest[layer] = tuple(map(max, largest[layer], error))
+    floor, operators = (0.0, 0.0), model.layers
     for layer in storage:
-        floor = floors.get(layer, floor)
+        floor = floors.get(layer, floor if operators[layer] in NOT_EXPANSIVE else (0.0, 0.0))
         largest[layer] += floor
     return largest
 
 
-def _accumulation(model, storage, x):
-    """Root mean square and maximum of the accumulation floor of every convolution."""
-    floors = {}
+def _hook_floors(module, layers, floors):
+    """Have the accumulation floor of every convolution and linear layer entered into ``floors``."""
 
-    def bound(layer, module, inputs, output):
-        weight, bias = module.weight.abs(), module.bias.abs()
-        sums = torch.nn.functional.conv2d(inputs[0].abs(), weight, bias, module.stride, module.padding)
+    def enter(layer, m, inputs, output):
+        size, weight, bias = inputs[0].abs(), m.weight.abs(), None if m.bias is None else m.bias.abs()
+        if isinstance(m, torch.nn.Linear):
+            sums = functional.linear(size, weight, bias)
+        else:
+            sums = functional.conv2d(size, weight, bias, m.stride, m.padding)
         sums *= (weight[0].numel() + 1) ** 0.5 * 2.0**-24
         floors[layer] = (float(sums.square().mean().sqrt()), float(sums.max()))
 
-    exact = twin(model, torch.float64)
-    for layer in storage:
-        if ":" not in layer and isinstance(exact.get_submodule(layer), torch.nn.Conv2d):
-            exact.get_submodule(layer).register_forward_hook(partial(bound, layer))
-    with torch.no_grad():
-        exact(torch.from_numpy(np.array(x, np.float64)))
-    return floors
+    modules = {layer: module.get_submodule(layer) for layer in layers if ":" not in layer}
+    summing = {layer: m for layer, m in modules.items() if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear))}
+    return [m.register_forward_hook(partial(enter, layer)) for layer, m in summing.items()]
 
 
-def _errors(model, storage, x, entry):
+def _errors(typed, exact, storage, wanted, x, entry):
+    """(root mean square, maximum) of the difference of two twins, by wanted layer."""
     picture = torch.from_numpy(np.array(x, np.float64))
-    rounded, errors = {}, {}
+    rounded, errors, wanted = {}, {}, set(wanted)
 
     def store(layer, value):
-        rounded[layer] = value.to(_TORCH[storage[layer]])
-        return rounded[layer].float()
+        value = value.to(_TORCH[storage[layer]])
+        if layer in wanted:
+            rounded[layer] = value
+        return value.float()
 
     def compare(layer, value):
-        error = (rounded.pop(layer).double() - value).abs().nan_to_num(nan=torch.inf)
-        errors[layer] = (float(error.square().mean().sqrt()), float(error.max()))
+        if layer in wanted:
+            error = (rounded.pop(layer) - value).abs_()
+            largest = float(error.max())
+            finite = largest < torch.inf
+            errors[layer] = (float(error.norm()) / error.numel() ** 0.5, largest) if finite else (torch.inf,) * 2
         return value
 
-    with torch.no_grad():
-        _observe(_lowered(twin(model), storage), storage, store)(picture.to(_TORCH[entry]).float())
-        _observe(twin(model, torch.float64), storage, compare)(picture)
+    with torch.no_grad(), _observed(typed, storage, store):
+        typed(picture.to(_TORCH[entry]).float())
+    with torch.no_grad(), _observed(exact, storage, compare):
+        exact(picture)
     return errors
 
 
+@torch.no_grad()
 def _lowered(module, storage):
     """Round the parameters and the inputs of every layer that is a module to its storage type."""
     for layer in [layer for layer in storage if ":" not in layer]:
@@ -107,15 +122,22 @@ def _lowered(module, storage):
     return module
 
 
-def _observe(module, layers, see):
+@contextmanager
+def _observed(module, layers, see):
     """Call ``see(layer, value)`` with the value of every module and step; what it returns is used instead."""
-    for layer in [layer for layer in layers if ":" not in layer]:
-        hook = partial(_hook, see, layer)
-        module.get_submodule(layer).register_forward_hook(hook)
-    for child in module.modules():
-        if isinstance(child, Stepping):
-            child.recorder = see
-    return module
+    hooks = [
+        module.get_submodule(layer).register_forward_hook(partial(_hook, see, layer))
+        for layer in layers
+        if ":" not in layer
+    ]
+    steppers = [child for child in module.modules() if isinstance(child, Stepping)]
+    for child in steppers:
+        child.recorder = see
+    yield
+    for child in steppers:
+        child.recorder = None
+    for hook in hooks:
+        hook.remove()
 
 
 def _hook(see, layer, module, inputs, output):

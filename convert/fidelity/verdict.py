@@ -7,9 +7,12 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from rich.table import Table
 
+from ...refimpl.numerics.formats import FLOAT16, NEURAL_ENGINE_LARGEST
 from .judge import DEFECT, OK, OVERFLOW, UNKNOWN, Row
 from .ledger import Ledger
+from .picture_error import PictureError
 
+LIMITS = {"fp16's 65504": FLOAT16.largest, "32768 (Neural Engine, reported)": NEURAL_ENGINE_LARGEST}
 _COLOURS = {OK: "green", DEFECT: "bold red", OVERFLOW: "bold red", UNKNOWN: "yellow"}
 
 
@@ -31,6 +34,8 @@ class Verdict:
         The golden picture and the package's.
     notes : tuple of str
         What a reader should know beside the rows.
+    error : PictureError or None
+        Where in the picture the package's error lies; None where the pictures' shapes differ.
     """
 
     rows: list[Row]
@@ -40,6 +45,7 @@ class Verdict:
     golden: np.ndarray = field(repr=False)
     output: np.ndarray = field(repr=False)
     notes: tuple[str, ...] = ()
+    error: PictureError | None = None
 
     @property
     def faithful(self) -> bool | None:
@@ -53,6 +59,27 @@ class Verdict:
     def culprit(self) -> Row | None:
         """The first row that is not ok."""
         return next((row for row in self.rows if row.verdict != OK), None)
+
+    @property
+    def widest(self) -> Row | None:
+        """The row with the largest magnitude in the package's own types."""
+        measured = [row for row in self.rows if row.measured]
+        return max(measured, key=lambda row: row.measured.largest, default=None)
+
+    def range_report(self) -> dict:
+        """How near the values come to what half precision and a device's arithmetic can hold.
+
+        Returns
+        -------
+        dict
+            "limits": {name: magnitude}; "largest" and "layer": the largest magnitude and where it is; "beyond": {name:
+            layers that reach the limit}.
+        """
+        rows = [row for row in self.rows if row.measured]
+        beyond = {n: [r.layer for r in rows if r.measured.largest >= limit] for n, limit in LIMITS.items()}
+        widest = self.widest
+        largest, layer = (widest.measured.largest, widest.layer) if widest else (None, None)
+        return {"limits": LIMITS, "largest": largest, "layer": layer, "beyond": beyond}
 
     def table(self) -> Table:
         """The rows as a rich table.
@@ -88,6 +115,8 @@ class Verdict:
         if self.shares:
             causes = ", ".join(f"{cause} {decibel:.1f} dB" for cause, decibel in self.shares.items())
             lines.append(f"loss against the golden picture: {causes}")
+        lines += self._range_lines()
+        lines += self.error.lines() if self.error else []
         answer = {True: "faithful", False: "NOT FAITHFUL", None: "UNKNOWN"}[self.faithful]
         reason = "only rounding"
         if self.culprit is not None:
@@ -97,8 +126,21 @@ class Verdict:
         lines.append(f"{answer}: {reason}; {compared} of {len(self.rows)} values compared")
         return lines
 
+    def _range_lines(self):
+        report = self.range_report()
+        if report["largest"] is None:
+            return []
+        shares = ", ".join(f"{report['largest'] / limit:.2%} of {name}" for name, limit in LIMITS.items())
+        lines = [f"range: largest magnitude {report['largest']:.4g} at {report['layer']}: {shares}"]
+        for name, layers in report["beyond"].items():
+            lines += [f"{len(layers)} layers reach {name}: {', '.join(layers[:5])}"] if layers else []
+        return lines
+
     def to_json(self) -> str:
-        """The verdict as JSON: "faithful", "rows", "shares", "constants", "untraced", "notes", "profile"."""
+        """The verdict as JSON.
+
+        "faithful", "rows", "shares", "range", "error", "constants", "untraced", "notes", "profile".
+        """
         rows = []
         for row in self.rows:
             flat = {k: v for k, v in asdict(row).items() if k != "measured"}
@@ -107,6 +149,8 @@ class Verdict:
             "faithful": self.faithful,
             "profile": self.profile,
             "shares": self.shares,
+            "range": self.range_report(),
+            "error": self.error.to_dict() if self.error else None,
             "rows": rows,
             "constants": [asdict(entry) for entry in self.ledger.entries],
             "untraced": self.ledger.untraced,

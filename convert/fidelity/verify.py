@@ -1,5 +1,7 @@
 """The whole comparison of a golden model with a Core ML program."""
 
+from fractions import Fraction
+
 import numpy as np
 
 from ...refimpl.errors import BadInput
@@ -9,8 +11,9 @@ from ..mil.pairing import read_pairing, sidecar_path
 from .graph import Graph, references
 from .judge import judge
 from .ledger import keep_ledger
-from .measure import measure, shares, typed_run
+from .measure import measure, shares
 from .pair import pair
+from .picture_error import picture_error
 from .structure import stress, structure
 from .twin_error import twin_errors
 from .verdict import Verdict
@@ -19,7 +22,6 @@ STAGES = (
     "pairing layers",
     "constants",
     "structure, second input",
-    "typed run",
     "rounding of a twin",
     "structure and loss",
 )
@@ -77,20 +79,22 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
     progress(STAGES[2])
     second = structure(carrying, program, pairs, stress(x.shape))
     progress(STAGES[3])
-    typed = typed_run(program, pairs, x, profile)
-    progress(STAGES[4])
     twin = twin_errors(carrying, _storage(pairs, graph, entry), x, entry)
     twin[":output"] = twin[list(pairs)[-1]]
-    progress(STAGES[5])
-    measured, (golden, exact) = measure(model, carrying, program, pairs, x, typed)
+    progress(STAGES[4])
+    measured, (golden, exact, typed) = measure(model, carrying, program, pairs, x, profile)
     first = {layer: figures.structure if figures else np.inf for layer, figures in measured.items()}
     rows = judge(pairs, graph, ledger, [first, second], measured, twin, output)
     rounded = x.astype(_entry_type(program)).astype(np.float64)
     exact_of_rounded = program.predict({source: rounded}, profile="float64")[output]
-    causes = shares(golden, exact, exact_of_rounded, typed[output]) if golden.shape == exact.shape else {}
+    causes, error = {}, None
+    if golden.shape == exact.shape:
+        causes = shares(golden, exact, exact_of_rounded, typed)
+        period = Fraction(model.scale).limit_denominator(8).numerator  # 3 for 1.5
+        error = picture_error(golden, typed, period, getattr(model.config, "window", None))
     stale = ("the sidecar beside the package belongs to another program and was not used",)
     notes = stale if not sidecar and sidecar_path(program.path).is_file() else ()
-    return Verdict(rows, causes, ledger, profile, golden, typed[output], notes)
+    return Verdict(rows, causes, ledger, profile, golden, typed, notes, error)
 
 
 def _check(program, graph, x):

@@ -44,6 +44,8 @@ class Format:
 FLOAT16 = Format("float16", 11, -14, 65504.0)
 FLOAT32 = Format("float32", 24, -126, float(np.finfo(np.float32).max))
 FLOAT64 = Format("float64", 53, -1022, float(np.finfo(np.float64).max))
+# Where one author saw the multiply-accumulate units of Apple's Neural Engine saturate (arXiv:2606.22283): a hypothesis
+NEURAL_ENGINE_LARGEST = 2.0**15
 FORMATS = {f.name: f for f in (FLOAT16, FLOAT32, FLOAT64)}
 
 
