@@ -63,7 +63,7 @@ def run_verify(console, package=None, weights=None, picture=None, json=None, ave
     title = f"{weights or EMBEDDED}, {origin}, on {name}{note}: {x.shape[2]} x {x.shape[3]} pixels"
     for line in _lines(title, verdict, model.scale, picture):
         text = isinstance(line, str)  # text is printed as it is, whatever brackets a file name has
-        console.print(line, highlight=False, markup=not text, soft_wrap=text)
+        console.print(line, highlight=False, markup=not text, emoji=False, soft_wrap=text)
     if json:
         write_bytes(json, verdict.to_json().encode())
     return {True: 0, False: 1, None: 2}[verdict.faithful]

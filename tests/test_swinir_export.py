@@ -39,3 +39,22 @@ def test_the_package_computes_what_the_golden_model_does(tmp_path, form):
     convolutions = {layer for layer, operator in model.layers.items() if operator in ("conv2d", "linear")}
     # the converter folds the added mean into the bias of conv_last, which then belongs to the sum
     assert convolutions - {"conv_last"} <= set(program.layers().values())
+
+
+@pytest.mark.parametrize("io", ["float32", "float16"])
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("target", ["iOS16", "iOS17", "iOS18"])
+def test_every_target_and_precision(tmp_path, target, precision, io):
+    """In float64 all that is left is the rounding of constants; in the package's own types, that of every value."""
+    arguments = BASE | FORMS["classical x2, 3conv"]
+    net = random_swinir(arguments, seed=1).float()
+    model = load({name: value.numpy() for name, value in net.state_dict().items()})
+    x = np.random.default_rng(0).random((1, 3, 7, 9)).astype(io)
+    package = export(model, tmp_path / "m.mlpackage", x.shape, precision=precision, target=target, io=io)
+    program, roundoff = open_package(package), float(np.finfo(precision).eps)
+    assert program.opset == {"iOS16": "CoreML6", "iOS17": "CoreML7", "iOS18": "CoreML8"}[target]
+    golden = model(x.astype(np.float64))
+    assert relative_rms(golden, program.predict({"x": x}, profile="float64")["y"]) < 10 * roundoff
+    y = program.predict({"x": x})["y"]
+    assert y.dtype == io
+    assert relative_rms(golden, y) < 10 * roundoff + 2 * float(np.finfo(io).eps)

@@ -1,5 +1,7 @@
 """SwinIR through the whole comparison: honest packages of every form pass, seeded defects are called at their layer."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from swinir_networks import random_swinir
 from karat.convert.export.coreml import export
 from karat.convert.fidelity import verify
 from karat.convert.mil import open_package
+from karat.convert.torch_models import swinir
 from karat.refimpl.load import load
 
 BASE = {"img_size": 8, "embed_dim": 12, "depths": [2], "num_heads": [2], "window_size": 4, "mlp_ratio": 2.0}
@@ -123,8 +126,9 @@ def last_column_unshifted(net, block):
     def unshifted(name, value):
         if not name.endswith(":cyclic_shift"):
             return value
-        y = before["y"].reshape(value.shape)
-        return torch.cat([value[:, :, :-4], y[:, :, -4:]], dim=2)
+        y = before["y"].reshape(value.shape)  # (B, 8, 12, C)
+        shifted = y[:, (torch.arange(8) + 2) % 8][:, :, (torch.arange(8) + 2) % 12]
+        return torch.cat([shifted, y[:, :, 8:]], dim=2)
 
     block.recorder = unshifted
 
@@ -182,7 +186,7 @@ DEFECTS = {
 }
 
 
-def called(tmp_path, form, defect, sidecar):
+def called(tmp_path, form, defect, sidecar, undo=lambda: None):
     """The culprit of a network of a form with a defect in it, which must change its float64 output."""
     net, model = network(form)
     x = picture(model, 8, 12)
@@ -191,6 +195,7 @@ def called(tmp_path, form, defect, sidecar):
         defect(net, net.layers[0].residual_group.blocks[1])
         assert (net(torch.from_numpy(x).float()) - honest).abs().max() > 1e-7
     package = export(net, tmp_path / "m.mlpackage", x.shape)
+    undo()
     if not sidecar:
         package.with_suffix(".pairing.json").unlink()
     verdict = verify(model, open_package(package), x)
@@ -204,19 +209,18 @@ def test_a_defect_is_called_at_its_layer(tmp_path, defect, sidecar):
     assert called(tmp_path, "classical x2, 3conv", defect, sidecar) == DEFECTS[defect]
 
 
-def wrong_corner(net, block):
+def wrong_corner(image, scale_factor, mode):
     """Nearest-neighbour upscaling that takes the right lower neighbour for odd rows and columns."""
-
-    def shifted(name, value):
-        if name != "conv_up1:nearest":
-            return value
-        image = value[:, :, ::2, ::2]
-        rows, columns = ((torch.arange(2 * n) + 1).div(2, rounding_mode="floor").clamp(max=n - 1) for n in (8, 12))
-        return image[:, :, rows][:, :, :, columns]
-
-    net.recorder = shifted
+    height, width = image.shape[2:]
+    rows, columns = ((torch.arange(2 * n) + 1).div(2, rounding_mode="floor").clamp(max=n - 1) for n in (height, width))
+    return image[:, :, rows][:, :, :, columns]
 
 
 @pytest.mark.parametrize("sidecar", [True, False], ids=["sidecar", "foreign"])
-def test_nearest_by_the_wrong_corner_is_called(tmp_path, sidecar):
-    assert called(tmp_path, "real-world x4", wrong_corner, sidecar) == "conv_up1:nearest"
+def test_nearest_by_the_wrong_corner_is_called(tmp_path, monkeypatch, sidecar):
+    def defect(net, block):
+        honest = swinir.functional
+        other = SimpleNamespace(pad=honest.pad, leaky_relu=honest.leaky_relu, interpolate=wrong_corner)
+        monkeypatch.setattr(swinir, "functional", other)
+
+    assert called(tmp_path, "real-world x4", defect, sidecar, monkeypatch.undo) == "conv_up1:nearest"

@@ -60,12 +60,6 @@ class Verdict:
         """The first row that is not ok."""
         return next((row for row in self.rows if row.verdict != OK), None)
 
-    @property
-    def widest(self) -> Row | None:
-        """The row with the largest magnitude in the package's own types."""
-        measured = [row for row in self.rows if row.measured]
-        return max(measured, key=lambda row: row.measured.largest, default=None)
-
     def range_report(self) -> dict:
         """How near the values come to what half precision and a device's arithmetic can hold.
 
@@ -75,11 +69,10 @@ class Verdict:
             "limits": {name: magnitude}; "largest" and "layer": the largest magnitude and where it is; "beyond": {name:
             layers that reach the limit}.
         """
-        rows = [row for row in self.rows if row.measured]
-        beyond = {n: [r.layer for r in rows if r.measured.largest >= limit] for n, limit in LIMITS.items()}
-        widest = self.widest
-        largest, layer = (widest.measured.largest, widest.layer) if widest else (None, None)
-        return {"limits": LIMITS, "largest": largest, "layer": layer, "beyond": beyond}
+        sizes = {row.layer: row.measured.largest for row in self.rows if row.measured}
+        beyond = {name: [k for k, size in sizes.items() if size >= limit] for name, limit in LIMITS.items()}
+        layer = max(sizes, key=sizes.__getitem__, default="")
+        return {"limits": LIMITS, "largest": sizes.get(layer), "layer": layer, "beyond": beyond}
 
     def table(self) -> Table:
         """The rows as a rich table.
@@ -131,7 +124,7 @@ class Verdict:
         if report["largest"] is None:
             return []
         shares = ", ".join(f"{report['largest'] / limit:.2%} of {name}" for name, limit in LIMITS.items())
-        lines = [f"range: largest magnitude {report['largest']:.4g} at {report['layer']}: {shares}"]
+        lines = [f"range: largest magnitude {report['largest']:.4g} at {report['layer']}, {shares}"]
         for name, layers in report["beyond"].items():
             lines += [f"{len(layers)} layers reach {name}: {', '.join(layers[:5])}"] if layers else []
         return lines

@@ -91,7 +91,8 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
     if golden.shape == exact.shape:
         causes = shares(golden, exact, exact_of_rounded, typed)
         period = Fraction(model.scale).limit_denominator(8).numerator  # 3 for 1.5
-        error = picture_error(golden, typed, period, getattr(model.config, "window", None))
+        window = getattr(model.config, "window", None)
+        error = picture_error(golden, typed, period, window) if np.isfinite(typed).all() else None
     stale = ("the sidecar beside the package belongs to another program and was not used",)
     notes = stale if not sidecar and sidecar_path(program.path).is_file() else ()
     return Verdict(rows, causes, ledger, profile, golden, typed, notes, error)

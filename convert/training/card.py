@@ -39,8 +39,8 @@ The sets served for evaluation only.
 | parameters | {parameters:,} |
 | trained on | {data} |
 | iterations | {iterations:,} batches of {batch} patches of {patch} x {patch} low-resolution pixels |
-| loss | L1 before the last clip; Adam, {rate:g} with a cosine; average of the weights with decay 0.999 |
-| start | identity initialisation, seed 0 |
+| loss | {loss}; Adam, {rate:g} with a cosine; average of the weights with decay 0.999 |
+| start | {start}, seed 0 |
 | sha256 of the weights | `{sha256}` |
 
 ![loss and validation PSNR over the iterations]({name}.svg)
@@ -129,6 +129,8 @@ def card(
         name=name,
         about=recipe.about,
         data=recipe.data,
+        loss=recipe.loss,
+        start=recipe.start,
         history=recipe.history,
         rows="\n".join(rows),
         scale=scale,
