@@ -10,7 +10,7 @@ from PIL import Image
 from karat.convert.training import fit as fitting
 from karat.convert.training.fit import cosine, fit
 from karat.convert.training.patches import Patches, read_pictures
-from karat.convert.training.recipes import RECIPES, identity_start, unclipped
+from karat.convert.training.recipes import RECIPES, identity_start, nearest_start, unclipped, whole
 from karat.refimpl.models import quicksrnet
 from karat.refimpl.protocol import degrade
 
@@ -56,6 +56,22 @@ def test_training_learns(tmp_path, monkeypatch):
     assert losses[-1] < 0.9 * losses[0]
 
 
+SMALL = {"img_size": 8, "embed_dim": 8, "depths": (2,), "num_heads": (2,), "window_size": 4, "mlp_ratio": 2}
+
+
+def test_a_swinir_learns_and_its_parameters_alone_are_averaged(tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "EVERY", 40)
+    torch.manual_seed(0)
+    model = nearest_start(upscale=2, **SMALL)
+    smooth = [np.kron(picture, np.ones((1, 2, 2), np.uint8)) for _, picture in pairs()]
+    held_out = degrade(smooth[0], 2)
+    patches = Patches([degrade(picture, 2) for picture in smooth], scale=2, size=8, batch=2, seed=1)
+    average = fit(model, whole, patches, [held_out], tmp_path, 120, 2e-3, progress=False)
+    losses = [json.loads(line)["loss"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert losses[-1] < 0.9 * losses[0]
+    assert set(average) == {name for name, _ in model.named_parameters()}  # and no buffer
+
+
 def test_low_and_high_patches_show_the_same_place():
     patches = Patches(pairs(), scale=2, size=6, batch=8, seed=3)
     for iteration in range(10):
@@ -87,6 +103,12 @@ def test_pictures_are_found_and_their_absence_is_said(tmp_path):
 
 
 def test_every_recipe_builds_a_network_near_nearest_neighbour():
+    smooth = torch.linspace(0.2, 0.8, 16).expand(1, 3, 16, 16)
     for recipe in RECIPES.values():
-        module, x = recipe.build(), torch.full((1, 3, 4, 4), 0.5)
-        assert recipe.forward(module, x).shape == (1, 3, 4 * recipe.scale, 4 * recipe.scale)
+        torch.manual_seed(0)
+        nearest = smooth.repeat_interleave(recipe.scale, 2).repeat_interleave(recipe.scale, 3)
+        with torch.no_grad():
+            y = recipe.forward(recipe.build(), smooth)
+        assert y.shape == nearest.shape
+        likeness = np.corrcoef(y[..., 4:-4, 4:-4].flatten(), nearest[..., 4:-4, 4:-4].flatten())[0, 1]
+        assert likeness > 0.5, recipe.about

@@ -1,19 +1,16 @@
 """Half precision to single and back, as NumPy converts them and faster: these conversions are most of an FP16 program.
 
 NumPy converts one element at a time, and a result below 2^-14 takes it thirty times as long (it raises the underflow
-flag): the weights of a softmax are full of those. Here integer arithmetic converts whole blocks.
+flag): the weights of a softmax are full of those. Here integer arithmetic converts many at once.
 """
+
+from functools import cache
 
 import numpy as np
 
-BLOCK = 2**16  # elements at a time: the buffers fit into the cache, and the calls do not count
+BLOCK = 2**16  # elements at a time, which stay in the cache
 FEW = 2**12  # so few elements NumPy converts as fast
 _INFINITY = 0x7C00  # bits of half precision
-_OVERFLOW = np.float32(65520).view(np.int32)  # the least that rounds to infinity
-_SMALLEST_NORMAL = np.float32(2**-14)
-# An arithmetic shift of m + _OFFSET by 13 leaves how far the rounded m lies above 2^-14, in units of half precision
-_OFFSET = np.int32(0xFFF - _SMALLEST_NORMAL.view(np.int32))
-_HALF = np.float32(0.5)  # whose unit in the last place is the smallest half
 
 
 def widen(x):
@@ -67,28 +64,32 @@ def narrow(x):
     """
     if x.size < FEW:
         return x.astype(np.float16)
-    bits, out = np.ravel(x).view(np.int32), np.empty(x.size, np.int16)
-    for start in range(0, x.size, BLOCK):
-        block = bits[start : start + BLOCK]
-        magnitude = block & 0x7FFFFFFF
-        if magnitude.max() >= _OVERFLOW:
-            part = block.view(np.float32).astype(np.float16).view(np.int16)
-        else:
-            part = _rounded(magnitude)
-            part |= (block >> 16) & -0x8000  # the sign
-        out[start : start + BLOCK] = part
+    out = np.empty(x.size, np.uint16)
+    _compiled()(np.ravel(x).view(np.uint32), out)
     return out.view(np.float16).reshape(x.shape)
 
 
-def _rounded(magnitude):
-    """Bits of the nearest half of positive finite singles, given by their bits."""
-    above = magnitude >> 13
-    above &= 1  # rounds halves to even
-    above += magnitude
-    above += _OFFSET
-    above >>= 13
-    np.maximum(above, 0, out=above)
-    below = np.minimum(magnitude.view(np.float32), _SMALLEST_NORMAL)
-    below += _HALF  # rounds to a multiple of the smallest half
-    above += below.view(np.int32)  # the bits of 0.5 end in sixteen zeros: they do not reach the half
-    return above
+@cache
+def _compiled():
+    import numba  # a third of a second that small programs do not need
+
+    return numba.njit(cache=True)(_narrow)
+
+
+def _narrow(bits, out):
+    """Bits of the nearest halves. All numbers are unsigned of 32 bits, so that a compiler makes vectors of them."""
+    one, hidden = np.uint32(1), np.uint32(1 << 23)
+    least = np.uint32(113)  # biased exponent of 2^-14, the smallest normal half
+    for i in range(bits.size):
+        magnitude = bits[i] & np.uint32(0x7FFFFFFF)
+        exponent = magnitude >> np.uint32(23)
+        subnormal = exponent < least
+        excess = min(least - min(exponent, least), np.uint32(18))  # a subnormal half has so many digits less
+        shift = np.uint32(13) + excess
+        significand = magnitude & (hidden - one) | hidden
+        digits = significand if subnormal else magnitude - ((least - one) << np.uint32(23))
+        odd = (digits >> shift) & one  # rounds a middle to the even neighbour
+        half = (digits + (one << (shift - one)) - one + odd) >> shift
+        half = min(half, np.uint32(0x7C00))
+        half = np.uint32(0x7E00) if magnitude > np.uint32(0x7F800000) else half  # infinity and NaN
+        out[i] = half | bits[i] >> np.uint32(16) & np.uint32(0x8000)
