@@ -192,6 +192,22 @@ def test_attention_in_one_window_is_dense_attention(seed, heads, d, w):
     np.testing.assert_allclose(y[0], out @ p["proj.weight"].T + p["proj.bias"], rtol=1e-9, atol=1e-9)
 
 
+@given(SEEDS, COUNTS, COUNTS, st.integers(1, 3), st.data())
+def test_attention_is_equivariant_under_shifts_by_whole_windows(seed, rows, columns, w, data):
+    """Unmasked windows know nothing of their place; a shift by part of a window is another function."""
+    heads, c = 2, 4
+    rng = np.random.default_rng(seed)
+    p, x = attention_parameters(rng, c, heads, w), rng.normal(size=(1, rows * w, columns * w, c))
+
+    def attend(image):
+        *_, (_, y) = window_attention(window_partition(image, w), p, heads, w)
+        return window_reverse(y, rows * w, columns * w)
+
+    shift = data.draw(st.integers(-w * rows, w * rows))
+    close = np.allclose(attend(cyclic_shift(x, shift)), cyclic_shift(attend(x), shift), rtol=1e-9, atol=1e-12)
+    assert close == (shift % w == 0 or rows * columns * w == 1)
+
+
 @given(SEEDS, st.integers(2, 3), st.data())
 def test_the_mask_isolates_regions(seed, w, data):
     """What lies in another region of the same window does not change a token's attention."""

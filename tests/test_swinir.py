@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from itertools import product
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from swinir_networks import TAILS, explicit, random_swinir, swinir_arguments
 
 from karat.convert.torch_models import twin
+from karat.convert.torch_models.swin_blocks import SwinTransformerBlock
 from karat.convert.torch_models.swinir import Stepping, SwinIR
 from karat.refimpl.checkpoint import read_checkpoint
 from karat.refimpl.errors import BadInput
@@ -64,6 +66,29 @@ def count(arguments, size, window):
             "window_size",
         ):
             REACHED[name, value] += 1
+
+
+SIDES = st.integers(1, 3)
+
+
+@given(SIDES, SIDES, st.integers(2, 5), st.integers(1, 2))
+def test_the_twin_that_traces_cleanly_is_the_straightforward_form(rows, columns, w, batch):
+    """Windows are cut by one permutation of six axes, and masks by slices, as the papers' own figures show."""
+    height, width, c = rows * w, columns * w, 3
+    block = SwinTransformerBlock(c, (8 * w, 8 * w), 1, w // 2, w, 2.0, True, None)
+    x = torch.arange(batch * height * width * c).reshape(batch, height, width, c)
+    six = x.view(batch, rows, w, columns, w, c).permute(0, 1, 3, 2, 4, 5)  # (B, H/w, W/w, w, w, C)
+    windows = six.reshape(-1, w * w, c)
+    assert torch.equal(block.partition(x, height, width), windows)
+    back = windows.view(batch, rows, columns, w, w, c).permute(0, 1, 3, 2, 4, 5).reshape(batch, height, width, c)
+    assert torch.equal(block.reverse(windows, height, width), back)
+    assert torch.equal(back, x)
+    region, cuts = torch.zeros(1, height, width, 1), (slice(0, -w), slice(-w, -(w // 2)), slice(-(w // 2), None))
+    for number, (i, j) in enumerate(product(cuts, cuts)):
+        region[:, i, j] = number
+    tokens = region.view(1, rows, w, columns, w, 1).permute(0, 1, 3, 2, 4, 5).reshape(-1, w * w)
+    apart = tokens.unsqueeze(1) - tokens.unsqueeze(2)
+    assert torch.equal(block.mask(height, width), apart.masked_fill(apart != 0, -100.0))
 
 
 @pytest.mark.parametrize("tail", TAILS, ids=lambda tail: f"{tail[0] or 'none'}-x{tail[1]}")

@@ -98,6 +98,8 @@ def keep_ledger(model, program, pairs, graph, size):
             for op in operations:
                 inner = [("y", f"{pair.layer}.{AFFINE[op.type]}")] if op.type in AFFINE else []
                 _enter(ledger, pair, _constants_of(program, [op]), inner, known, graph, traced)
+        if pair.operator == "cyclic_shift":
+            ledger.entries += _rolls(pair, program, operations, known)
         if pair.operator == "relu1" and [op.type for op in operations] != ["clip"]:
             expected = {}  # another way to clip: from 0, to 1, or on one side only
             ledger.entries += [_bound(pair.layer, name, value) for _, name, value in constants]
@@ -130,6 +132,23 @@ def _enter(ledger, pair, constants, expected, known, graph, traced):
         ledger.entries.append(entry)
         if key in known:
             ledger.carried[key] = carried - mean
+
+
+def _rolls(pair, program, operations, known):
+    """The index lists of a cyclic shift of (B, H, W, C), where a converter rolls by gathering."""
+    for op in operations:
+        constants = [program.constant_of(op, role) for role in ("axis", "indices")]
+        if op.type != "gather" or None in constants:
+            continue
+        axis, indices = constants
+        key = f"{pair.layer}.{ {1: 'rows', 2: 'columns'}.get(int(axis.value)) }"
+        if key in known and indices.value.shape == known[key].shape:
+            wrong = np.flatnonzero(indices.value % len(known[key]) != known[key])
+            note = ""
+            if wrong.size:
+                i = wrong[0]
+                note = f"{indices.name}[{i}] is {indices.value[i]}, expected {key}[{i}] = {known[key][i]}"
+            yield Entry(pair.layer, key, indices.name, indices.dtype, wrong.size, note)
 
 
 def _bound(layer, name, value):

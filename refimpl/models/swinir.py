@@ -138,7 +138,7 @@ def _mean(config):
 
 
 def expressions(config: Config, parameters: Mapping[str, np.ndarray], size: tuple[int, int]) -> dict[str, np.ndarray]:
-    """What the constants stand for that are no parameters: mean, eps, query scale, bias, mask and slopes.
+    """What the constants stand for that are no parameters: mean, eps, query scale, bias, mask, slopes, roll indices.
 
     `steps` reads them under the same keys where ``parameters`` carries them.
 
@@ -152,7 +152,8 @@ def expressions(config: Config, parameters: Mapping[str, np.ndarray], size: tupl
     Returns
     -------
     dict of str to ndarray
-        float64, by layer name and ``.value``, ``.factor``, ``.eps`` or ``.slope``.
+        float64, by layer name and ``.value``, ``.factor``, ``.eps`` or ``.slope``; of a cyclic shift int64, ``.rows``
+        and ``.columns``: which one comes where.
     """
     padded = [n + -n % config.multiple_of_window for n in size]
     mean = _mean(config).astype(np.float64)
@@ -160,7 +161,11 @@ def expressions(config: Config, parameters: Mapping[str, np.ndarray], size: tupl
     exact |= {":normalise.factor": np.array(config.img_range), ":denormalise.factor": np.array(1 / config.img_range)}
     for layer, operator in layers(config).items():
         block, _, step = layer.partition(":")
-        if operator == "layer_norm":
+        if operator == "cyclic_shift":
+            shift = config.window // 2 if step == "cyclic_shift" else -(config.window // 2)
+            for axis, count in zip(("rows", "columns"), padded, strict=True):
+                exact[f"{layer}.{axis}"] = (np.arange(count) + shift) % count
+        elif operator == "layer_norm":
             exact[f"{layer}.eps"] = np.array(EPS)
         elif operator == "leaky_relu":
             exact[f"{layer}.slope"] = np.array(0.01 if layer == "conv_before_upsample.1" else 0.2)
