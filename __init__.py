@@ -16,6 +16,7 @@ _HOME = {
     "load": ".refimpl.load",
     "open_package": ".convert.mil",
     "verify": ".convert.fidelity",
+    "assert_faithful": ".app.testing",
     "upscale": ".app.upscale",
     "BadInput": ".refimpl.errors",
     "UnsupportedOperator": ".refimpl.errors",

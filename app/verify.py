@@ -57,7 +57,7 @@ def run_verify(console, package=None, weights=None, picture=None, json=None, ave
         else:
             origin = str(package)
         program = open_package(package)
-        x, note = _fit(x, program.inputs[0].shape)
+        x, note = fit(x, program.inputs[0].shape)
         verdict = verify(model, program, x, progress=progress)
     name = picture.name if picture else "the astronaut photograph's bicubic half"
     title = f"{weights or EMBEDDED}, {origin}, on {name}{note}: {x.shape[2]} x {x.shape[3]} pixels"
@@ -88,8 +88,26 @@ def _multiple(x, step):
     return x[:, :, : x.shape[2] // step * step, : x.shape[3] // step * step]
 
 
-def _fit(x, shape):
-    """Crop the picture's centre to the package's fixed size: (x, what was done)."""
+def fit(x, shape):
+    """Crop a picture's centre to the fixed size of a package's input.
+
+    Parameters
+    ----------
+    x : ndarray, (1, C, H, W)
+    shape : tuple of int or None
+        (1, C, H, W) as the package declares it; None takes any size.
+
+    Returns
+    -------
+    x : ndarray, (1, C, H', W')
+    note : str
+        What was done, for a title; empty when nothing was.
+
+    Raises
+    ------
+    BadInput
+        When the picture is too small, or the package takes no picture.
+    """
     if len(shape) != 4:
         raise BadInput(f"the package takes an input of shape {shape}, expected (1, 3, H, W); export the network again")
     want = [size or have for size, have in zip(shape[2:], x.shape[2:], strict=True)]

@@ -2,6 +2,8 @@
 
 from contextlib import contextmanager
 from functools import partial
+from queue import Queue
+from threading import Thread
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from .pair import MOVES
 
 ENOUGH = 2**15  # values that make a statistic: a smaller picture is helped by others
 NEARBY = 16  # pictures that help it, at most; at least two do
+AHEAD = 8  # values that the typed twin may be ahead of the exact one
 NOT_EXPANSIVE = MOVES | {"relu1", "leaky_relu", "pixel_shuffle", "pixel_unshuffle", "average_pool", "add"}
 _TORCH = {"float16": torch.float16, "float32": torch.float32}
 
@@ -82,28 +85,48 @@ def _hook_floors(module, layers, floors):
 
 
 def _errors(typed, exact, storage, wanted, x, entry):
-    """(root mean square, maximum) of the difference of two twins, by wanted layer."""
+    """(root mean square, maximum) of the difference of two twins, by wanted layer.
+
+    They run side by side, the typed one a few layers ahead: all its values would not fit into the memory of a laptop.
+    """
     picture = torch.from_numpy(np.array(x, np.float64))
-    rounded, errors, wanted = {}, {}, set(wanted)
+    handed, errors, wanted = Queue(maxsize=AHEAD), {}, set(wanted)
 
     def store(layer, value):
         value = value.to(_TORCH[storage[layer]])
         if layer in wanted:
-            rounded[layer] = value
+            handed.put((layer, value))
         return value.float()
+
+    def run_typed():
+        torch.set_num_threads(threads)
+        try:
+            with torch.no_grad(), _observed(typed, storage, store):
+                typed(picture.to(_TORCH[entry]).float())
+        finally:
+            handed.put((None, None))  # nobody waits for what will not come
 
     def compare(layer, value):
         if layer in wanted:
-            error = (rounded.pop(layer) - value).abs_()
+            name, rounded = handed.get()
+            if name != layer:
+                raise RuntimeError(f"the twins went different ways: {name} and {layer}")
+            error = (rounded - value).abs_()
             largest = float(error.max())
             finite = largest < torch.inf
             errors[layer] = (float(error.norm()) / error.numel() ** 0.5, largest) if finite else (torch.inf,) * 2
         return value
 
-    with torch.no_grad(), _observed(typed, storage, store):
-        typed(picture.to(_TORCH[entry]).float())
-    with torch.no_grad(), _observed(exact, storage, compare):
-        exact(picture)
+    before = torch.get_num_threads()
+    threads = max(1, before // 2)  # for each: idle threads of one would spin in the way of the other's
+    torch.set_num_threads(threads)
+    try:
+        Thread(target=run_typed, daemon=True).start()
+        with torch.no_grad(), _observed(exact, storage, compare):
+            exact(picture)
+        handed.get()  # the other has ended
+    finally:
+        torch.set_num_threads(before)
     return errors
 
 

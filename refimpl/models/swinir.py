@@ -157,7 +157,7 @@ def expressions(config: Config, parameters: Mapping[str, np.ndarray], size: tupl
     """
     padded = [n + -n % config.multiple_of_window for n in size]
     mean = _mean(config).astype(np.float64)
-    exact = {":normalise.value": mean, ":denormalise.value": mean}
+    exact: dict[str, np.ndarray] = {":normalise.value": mean, ":denormalise.value": mean}
     exact |= {":normalise.factor": np.array(config.img_range), ":denormalise.factor": np.array(1 / config.img_range)}
     for layer, operator in layers(config).items():
         block, _, step = layer.partition(":")
