@@ -1,5 +1,6 @@
 """The command line. Exit codes: 0 yes, 1 no, 2 could not be judged or bad input."""
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -11,7 +12,8 @@ from rich.console import Console
 from ..refimpl.errors import BadInput
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-console = Console()
+PIPED = 160  # columns where nobody looks: no layer's name is broken, and grep finds it
+console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED)
 CONVERT_EXTRA = {"torch", "coremltools"}
 
 Weights = Annotated[str | None, typer.Option("--weights", "-w", help="zoo:NAME, .pth or .safetensors")]

@@ -13,6 +13,7 @@ from .outputs import check_output, write_bytes
 from .picture import read_picture
 from .progress import stages
 
+WIDE = 112  # columns that the whole table takes with a SwinIR's layer names
 EMBEDDED = "zoo:quicksrnet-small-x2"
 
 
@@ -61,7 +62,7 @@ def run_verify(console, package=None, weights=None, picture=None, json=None, ave
         verdict = verify(model, program, x, progress=progress)
     name = picture.name if picture else "the astronaut photograph's bicubic half"
     title = f"{weights or EMBEDDED}, {origin}, on {name}{note}: {x.shape[2]} x {x.shape[3]} pixels"
-    for line in _lines(title, verdict, model.scale, picture):
+    for line in _lines(title, verdict, model.scale, picture, console.width < WIDE):
         text = isinstance(line, str)  # text is printed as it is, whatever brackets a file name has
         console.print(line, highlight=False, markup=not text, emoji=False, soft_wrap=text)
     if json:
@@ -69,9 +70,9 @@ def run_verify(console, package=None, weights=None, picture=None, json=None, ave
     return {True: 0, False: 1, None: 2}[verdict.faithful]
 
 
-def _lines(title, verdict, scale, picture):
+def _lines(title, verdict, scale, picture, narrow):
     """What is printed, from title to answer; the table is a rich table."""
-    yield from (title, "", verdict.table(), "", *verdict.summary())
+    yield from (title, "", verdict.table(compact=narrow), "", *verdict.summary())
     truth = photograph()
     if picture is None and verdict.golden.shape[1:] == truth.shape:
         yield _against(truth, verdict, int(scale))

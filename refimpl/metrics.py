@@ -71,7 +71,7 @@ def psnr(a, b, peak=1.0, border=0):
     Returns
     -------
     float
-        ``10 log10(peak^2 / mean squared error)``, infinity for identical images.
+        ``10 log10(peak^2 / mean squared error)``, infinity for identical images, -infinity where one overflows.
 
     Examples
     --------
@@ -80,7 +80,9 @@ def psnr(a, b, peak=1.0, border=0):
     """
     a, b = _pair(a, b, border)
     error = np.mean((a - b) ** 2)
-    return float(np.inf) if error == 0 else float(10 * np.log10(peak**2 / error))
+    if error == 0 or np.isinf(error):
+        return float("inf") if error == 0 else float("-inf")
+    return float(10 * np.log10(peak**2 / error))
 
 
 def ssim(a, b, peak=1.0, border=0):

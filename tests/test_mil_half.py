@@ -1,6 +1,7 @@
 """Half precision conversions against NumPy's, bit for bit."""
 
 import numpy as np
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -43,6 +44,18 @@ def test_ties_and_their_neighbours_narrowed():
 
 
 def test_blocks_and_shapes():
-    x = np.random.default_rng(0).normal(size=(3, 7, half.BLOCK // 8)).astype(np.float32).transpose(2, 0, 1)
+    x = np.random.default_rng(0).normal(size=(3, 7, 2**13)).astype(np.float32).transpose(2, 0, 1)
     same(narrow(x), x.astype(np.float16))
     same(widen(narrow(x)), x.astype(np.float16).astype(np.float32))
+    same(narrow(x[::2, 1:, :-1]), x[::2, 1:, :-1].astype(np.float16))
+    same(narrow(x.astype(">f4")), x.astype(np.float16))
+    same(widen(narrow(x).astype(">f2")), x.astype(np.float16).astype(np.float32))
+    assert narrow(np.float32(1)[None][0:0]).shape == (0,)
+
+
+def test_subnormals_survive_a_thread_that_flushes_them():
+    assert torch.set_flush_denormal(True) in (True, False)
+    try:
+        same(widen(EVERY_HALF), EVERY_HALF.astype(np.float32))
+    finally:
+        torch.set_flush_denormal(False)

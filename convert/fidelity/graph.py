@@ -4,7 +4,7 @@ from ...refimpl.errors import BadInput
 
 
 class Graph:
-    """The data flow of a program, by variable name.
+    """The data flow of a program, by variable name; operations that nothing of the output depends on are left out.
 
     Attributes
     ----------
@@ -29,6 +29,9 @@ class Graph:
             above = frozenset(direct).union(*(self.upstream[name] for name in direct))
             for out in op.outputs:
                 self.upstream[out.name] = above
+        outputs = [feature.name for feature in program.outputs if feature.name in self.upstream]
+        live = set(outputs).union(*(self.upstream[name] for name in outputs))
+        self.operation = {name: op for name, op in self.operation.items() if name in live}
 
     def group(self, output, boundary):
         """Operations that compute ``output`` from the variables in ``boundary``, in execution order."""

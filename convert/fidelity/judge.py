@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ...refimpl.numerics.formats import FORMATS
 from .measure import Measured
-from .pair import MOVES
+from .pair import IDLE, MOVES
 from .structure import TOLERANCE
 
 MISSED = "what follows comes out different"
@@ -82,11 +82,15 @@ def judge(pairs, graph, ledger, differences, measured, twin, output):
     folded = {"conv_last"} if any(pair.source == "folded" for pair in pairs.values()) else set()
     for layer, name in names.items():
         pair = pairs.get(layer)
+        operator = pair.operator if pair else ""
         structure = max(d[layer] for d in differences) if name else None
-        figures, limit = measured.get(layer), _limits(layer, twin, measured.get(layer), graph.dtype.get(name))
+        figures = measured.get(layer)
+        limit = _limits(layer, twin, figures, _coarsest(graph, name, names))
         verdict, kind, note = _verdict(layer, name, constants, structure, figures, limit)
-        if name is None and not _fails_after(layer, names, differences, constants):
-            if pair.operator in MOVES or layer in folded:
+        if operator == IDLE:
+            verdict, note = OK, "nothing to do at this size"
+        elif name is None and not _fails_after(layer, names, differences, constants):
+            if operator in MOVES or layer in folded:
                 verdict, note = OK, "merged into what follows, which agrees"
         elif name is None:
             verdict, kind, note = DEFECT, "structure", f"no operation of the package computes this layer, and {MISSED}"
@@ -120,11 +124,19 @@ def _fails_after(layer, names, differences, constants):
     return following not in (None, *constants) and any(d[following] > TOLERANCE for d in differences)
 
 
-def _limits(layer, twin, figures, dtype):
+def _coarsest(graph, name, names):
+    """The coarsest format among the operations that compute a layer: a converter may keep one of several in float32."""
+    if name is None:
+        return None
+    types = {out.dtype for op in graph.group(name, set(names.values())) for out in op.outputs if out.dtype in FORMATS}
+    return max((FORMATS[dtype] for dtype in types), key=lambda fmt: fmt.unit_roundoff)
+
+
+def _limits(layer, twin, figures, fmt):
     """Permitted (rms, maximum) of the arithmetic error: 2 x the twin's, the accumulation floor, and one rounding."""
     if figures is None or layer not in twin:
         return None
-    u, eta = FORMATS[dtype].unit_roundoff, FORMATS[dtype].smallest_subnormal / 2
+    u, eta = fmt.unit_roundoff, fmt.smallest_subnormal / 2
     rms, largest, floor_rms, floor_max = twin[layer]
     return 2 * rms + floor_rms + u * figures.size_rms + eta, 2 * largest + floor_max + u * figures.size_max + eta
 

@@ -15,7 +15,9 @@ EXPECTED = {
     "leaky_relu": {"alpha": "slope"},
     "scale": {"y": "value"},
     "add": {"y": "value"},
+    "upsample_nearest": {"scale_factor_height": 2.0, "scale_factor_width": 2.0},
 }
+UNREAD = {("pad", "constant_val")}  # MIL operator and parameter: a reflecting pad has one and does not use it
 # The same for the shift and scaling of colours, by MIL operator: what is 0 or 1 a converter leaves out
 AFFINE = {"sub": "value", "add": "value", "mul": "factor"}
 
@@ -111,8 +113,10 @@ def keep_ledger(model, program, pairs, graph, size):
 
 def _expected(pair, expected, known):
     """(role, checkpoint key or number) of every constant that a layer's operation should carry."""
-    if pair.source == "folded":  # the mean is added by the bias of the convolution before
+    if pair.source == "folded":  # the convolution before scales and adds the mean
         return [("weight", "conv_last.weight"), ("bias", "conv_last.bias")]
+    if pair.layer == ":absolute_position":
+        return [("y", "absolute_pos_embed")]
     keys = [(role, f"{pair.layer}.{m}" if isinstance(m, str) else m) for role, m in expected.items()]
     return [(role, key) for role, key in keys if key in known or not isinstance(key, str)]
 
@@ -121,17 +125,24 @@ def _enter(ledger, pair, constants, expected, known, graph, traced):
     """Enter a layer's expected constants into the ledger, and what the golden side carries of them."""
     for role, key in expected:
         exact = np.asarray(known.get(key, key), np.float64)
-        mean = np.ravel(known[":normalise.value"]) if pair.source == "folded" and role == "bias" else 0.0
+        factor, mean = _folded(pair, role, known)
         name, value = _claim(constants, role, exact)
         if value is None and str(key).endswith(":bias.value"):  # gathered when the program runs, not by the converter
             key = f"{pair.layer.removesuffix(':bias')}.relative_position_bias_table"
             exact = np.asarray(known[key], np.float64)
             name, value = _claim(constants, "x", exact)
         traced.add(name)
-        entry, carried = _hold(pair.layer, str(key), exact + mean, name, value, graph.dtype[pair.output])
+        entry, carried = _hold(pair.layer, str(key), exact, name, value, graph.dtype[pair.output], factor, mean)
         ledger.entries.append(entry)
         if key in known:
-            ledger.carried[key] = carried - mean
+            ledger.carried[key] = (carried - mean) / factor
+
+
+def _folded(pair, role, known):
+    """(factor, summand) that a converter has folded into a constant: of the scaling and the mean behind conv_last."""
+    if pair.source != "folded":
+        return 1.0, 0.0
+    return known[":denormalise.factor"], np.ravel(known[":denormalise.value"]) if role == "bias" else 0.0
 
 
 def _rolls(pair, program, operations, known):
@@ -164,7 +175,7 @@ def _constants_of(program, operations):
     for op in operations:
         for role in op.inputs:
             constant = program.constant_of(op, role)
-            if constant is not None and constant.dtype in FORMATS:
+            if constant is not None and constant.dtype in FORMATS and (op.type, role) not in UNREAD:
                 found.append((role, constant.name, constant.value))
     return found
 
@@ -178,8 +189,11 @@ def _claim(constants, role, exact):
     return sized[0] if len(sized) == 1 else ("", None)
 
 
-def _hold(layer, key, exact, name, value, dtype):
-    """Compare one constant with its expression: (entry, what the golden side carries)."""
+def _hold(layer, key, exact, name, value, dtype, factor=1.0, mean=0.0):
+    """Compare one constant with its expression, exact * factor + mean: (entry, what the golden side carries)."""
+    with np.errstate(over="ignore"):
+        single = exact.astype(np.float32) * np.float32(factor) + np.float32(mean)  # as converters compute
+    exact = exact * factor + mean
     stored = value.dtype.name if value is not None else dtype
     fmt = FORMATS[stored]
     with np.errstate(over="ignore"):
@@ -189,7 +203,7 @@ def _hold(layer, key, exact, name, value, dtype):
         note = f"{key} is not in the package" if wrong else ""
         return Entry(layer, key, "", stored, wrong, note), rounded
     found = value.astype(np.float64).reshape(exact.shape)  # converters reshape biases; their values tell the order
-    good = stands_for(found, exact, fmt) | stands_for(found, exact.astype(np.float32), fmt)  # converters read float32
+    good = stands_for(found, exact, fmt) | stands_for(found, single, fmt)
     good |= _kept_from_zero(found, exact, rounded, fmt)
     good &= np.isfinite(found)  # infinity is the nearest number to what overflows, and yet no number
     if good.all():

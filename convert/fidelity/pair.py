@@ -32,6 +32,8 @@ KINDS = {
 # Steps without an operator of one kind: found by value, and merged into what follows where a converter has none
 MOVES = {"cyclic_shift", "window_partition", "window_reverse", "reflect_pad", "crop", "tokens"}
 STEPS = MOVES | {"affine", "scale", "matmul"}
+IDLE = "identity"  # the operator of a layer that does nothing at the picture's size
+AFFINE = {"sub", "add", "mul", "real_div"}
 NEAR = 0.05  # relative distance within which a nameless constant is taken for a parameter
 
 
@@ -46,7 +48,7 @@ class Pair:
     output : str or None
         Variable of the package; None when none was found.
     source : str
-        "sidecar", "name", "value", "kind", "order" or "nothing".
+        "sidecar", "name", "value", "kind", "order", "place", "folded" (into the layer before) or "nothing".
     """
 
     layer: str
@@ -66,14 +68,16 @@ def pair(model, program, graph, sidecar, x):
     sidecar : dict
         ``{variable: {"layer", "torch", "last"}}`` as our exporter writes it; empty for a foreign package.
     x : ndarray, (N, C, H, W)
-        The one input that layers without parameters and without an operator of their own are found by.
+        The one input that layers without parameters and without an operator of their own are found by; on a black
+        picture everything would be the same.
 
     Returns
     -------
     dict of str to Pair
         By layer, in the golden order.
     """
-    layers = model.layers
+    everything, idle = model.layers, model.idle(x.shape[2:])
+    layers = {layer: operator for layer, operator in everything.items() if layer not in idle}
     strange = sorted(set(layers.values()) - set(KINDS) - STEPS)
     if strange:
         raise BadInput(
@@ -84,19 +88,20 @@ def pair(model, program, graph, sidecar, x):
     for name, entry in sidecar.items():
         if entry["last"] and entry["layer"] in layers and name in graph.operation:
             found[entry["layer"]] = (name, "sidecar")
-    _by_parameters(model, layers, program, found)
+    _by_parameters(model, layers, program, graph, found)
+    _behind_input(layers, graph, found)
     _fold(layers, graph, found)
     _by_kind(layers, graph, found)
     if len(found) < len(layers):
         _by_value(model, layers, program, graph, found, x)
-    return {layer: Pair(layer, operator, *found.get(layer, (None, "nothing"))) for layer, operator in layers.items()}
+    return {layer: Pair(layer, layers.get(layer, IDLE), *found.get(layer, (None, "nothing"))) for layer in everything}
 
 
-def _by_parameters(model, layers, program, found):
+def _by_parameters(model, layers, program, graph, found):
     """Layers with a weight: by the constant's name, then by its value, then by their order among equal shapes."""
     weights = {layer: model.parameters[f"{layer}.weight"] for layer in layers if f"{layer}.weight" in model.parameters}
     claimed = {name for name, _ in found.values()}
-    stored = {name: c for name, c in _weights(program).items() if name not in claimed}
+    stored = {n: c for n, c in _weights(program).items() if n not in claimed and n in graph.operation}
     owners = Counter(constant.name for constant in stored.values())
     tests = {
         # equal weights may share one constant (untrained networks): its name then tells one owner only
@@ -168,7 +173,7 @@ def _by_value(model, layers, program, graph, found, x):
             layer, value = next(golden)
             if opens.pop(layer, None) is not None:
                 held[layer] = value
-        if record.name in claimed or graph.operation[record.name].type == "cast":
+        if record.name in claimed or record.name not in graph.operation or record.op_type == "cast":
             continue
         for layer, value in held.items():
             before, after = between[layer]
@@ -192,11 +197,28 @@ def _gaps(order, found):
     return gaps
 
 
+def _behind_input(layers, graph, found):
+    """The shift and scaling of colours is what the first convolution reads, whatever its numbers are."""
+    if ":normalise" in layers and "conv_first" in found:
+        name = _through_casts(graph, graph.operation[found["conv_first"][0]].inputs["x"])
+        if name in graph.operation and graph.operation[name].type in AFFINE:
+            found[":normalise"] = (name, "place")
+
+
+def _through_casts(graph, name):
+    """The variable that some casts were made of."""
+    while name in graph.operation and graph.operation[name].type == "cast":
+        name = graph.operation[name].inputs["x"]
+    return name
+
+
 def _fold(layers, graph, found):
-    """A convolution that a converter has folded the added mean into computes the sum, not the convolution."""
-    if layers.get(":denormalise") != "affine" or "conv_last" not in found or ":denormalise" in found:
+    """A convolution that a converter has folded scale and mean into computes the sum, not the convolution."""
+    following = dict(zip(layers, list(layers)[1:], strict=False)).get("conv_last")
+    if following != ":denormalise" or "conv_last" not in found or ":denormalise" in found:
         return
     name = found["conv_last"][0]
-    if not any(op.type == "add" and name in references(op) for op in graph.operation.values()):
+    readers = [op for op in graph.operation.values() if op.type in AFFINE]
+    if not any(_through_casts(graph, read) == name for op in readers for read in references(op)):
         found[":denormalise"] = (name, "folded")
         del found["conv_last"]

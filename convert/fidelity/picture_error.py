@@ -25,7 +25,7 @@ class PictureError:
         Root mean square by sub-pixel phase: row and column of an output pixel modulo s.
     window : ndarray, (w, w), or None
         Root mean square by the place of the input pixel in the grid of attention windows that starts at the top left
-        corner. Shifted windows have their borders in the middle.
+        corner; NaN at places that a small picture does not have. Shifted windows have their borders in the middle.
     """
 
     rms: float
@@ -35,17 +35,19 @@ class PictureError:
 
     @property
     def border_ratio(self) -> float | None:
-        """Error in the outermost pixels of a window over that in the others; None without both."""
-        if self.window is None or min(self.window.shape) < 3 or not self.rms:
+        """Error in the outermost pixels of a window over that in the others; None without both, or without error."""
+        if self.window is None:
             return None
-        inside = _root_mean(self.window[1:-1, 1:-1])
-        count = self.window.size - self.window[1:-1, 1:-1].size
-        ring = (np.sum(self.window**2) - np.sum(self.window[1:-1, 1:-1] ** 2)) / count
-        return float(np.sqrt(ring) / inside) if inside > 0 else float("inf")
+        inside = np.zeros(self.window.shape, bool)
+        inside[1:-1, 1:-1] = True
+        ring, middle = (part[np.isfinite(part)] for part in (self.window[~inside], self.window[inside]))
+        return _root_mean(ring) / _root_mean(middle) if middle.any() and ring.size else None
 
     def to_dict(self) -> dict:
-        """For JSON: nested lists."""
-        window = None if self.window is None else self.window.tolist()
+        """For JSON: nested lists, None for what does not exist."""
+        window = None
+        if self.window is not None:
+            window = [[None if np.isnan(value) else float(value) for value in row] for row in self.window]
         return {
             "rms": self.rms,
             "channel_bias": self.channel_bias.tolist(),
@@ -58,12 +60,12 @@ class PictureError:
         """What a terminal shows: the figures, and the maps in five shades from no error to the map's largest."""
         colours = ", ".join(f"{name} {bias:+.1e}" for name, bias in zip(_names(self), self.channel_bias, strict=True))
         found = [f"error of the picture: {self.rms:.1e} rms; mean by colour (a shift): {colours}"]
-        rows, low, high = _shaded(self.phases), self.phases.min(), self.phases.max()
+        rows, low, high = _shaded(self.phases), np.nanmin(self.phases), np.nanmax(self.phases)
         found.append(f"by sub-pixel phase: {low:.1e} to {high:.1e} rms")
         if self.window is None:
             return found + [f"  {row}" for row in rows]
         ratio = "" if self.border_ratio is None else f"; borders {self.border_ratio:.2f} x the inside"
-        low, high = self.window.min(), self.window.max()
+        low, high = np.nanmin(self.window), np.nanmax(self.window)
         found[-1] += f" (left); by place in the window: {low:.1e} to {high:.1e} rms{ratio} (right)"
         places, blank = _shaded(self.window), "  " * len(self.phases)
         rows += [blank] * (len(places) - len(rows))
@@ -107,7 +109,7 @@ def _by_place(squared, side, period):
     sums, counts = np.zeros((2, period, period))
     np.add.at(sums, (rows[:, None], columns), squared)
     np.add.at(counts, (rows[:, None], columns), 1)
-    return np.sqrt(sums / np.maximum(counts, 1))
+    return np.sqrt(np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0))
 
 
 def _root_mean(x):
@@ -115,13 +117,13 @@ def _root_mean(x):
 
 
 def _names(error):
-    return "RGB" if len(error.channel_bias) == 3 else ["grey"] if len(error.channel_bias) == 1 else range(9)
+    names = {1: ["grey"], 3: ["R", "G", "B"]}
+    return names.get(len(error.channel_bias), range(len(error.channel_bias)))
 
 
 def _shaded(values):
     """A map as rows of characters, two for every value."""
-    top = values.max()
-    steps = (
-        np.minimum(values / top * len(SHADES), len(SHADES) - 1).astype(int) if top > 0 else np.zeros_like(values, int)
-    )
+    values = np.nan_to_num(values)
+    shares = values / values.max() if values.any() else values
+    steps = np.minimum(shares * len(SHADES), len(SHADES) - 1).astype(int)
     return ["".join(SHADES[step] * 2 for step in row) for row in steps]

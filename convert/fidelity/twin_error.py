@@ -13,7 +13,7 @@ from ..torch_models import twin
 from ..torch_models.swin_blocks import Stepping
 from .pair import MOVES
 
-ENOUGH = 2**15  # values that make a statistic: a smaller picture is helped by others
+ENOUGH = 2**15  # different values that make a statistic: a smaller or flatter picture is helped by others
 NEARBY = 16  # pictures that help it, at most; at least two do
 AHEAD = 8  # values that the typed twin may be ahead of the exact one
 NOT_EXPANSIVE = MOVES | {"relu1", "leaky_relu", "pixel_shuffle", "pixel_unshuffle", "average_pool", "add"}
@@ -27,8 +27,9 @@ def twin_errors(model, storage, x, entry):
     the storage type: "fp16 storage, fp32 accumulation". The error is taken against the same module in float64 with the
     same (rounded) weights.
 
-    In a float32 layer the error is that of one summation order out of many, and on a small or flat picture it is a
-    handful of numbers. There the largest error over a few pictures is taken that differ from ``x`` by at most 2^-12.
+    In a float32 layer the error is that of one summation order out of many, and on a small or flat picture any layer's
+    is a handful of numbers. There the largest error over a few pictures is taken that differ from ``x`` by at most
+    2^-12.
 
     Parameters
     ----------
@@ -54,17 +55,24 @@ def twin_errors(model, storage, x, entry):
     largest = _errors(typed, exact, storage, storage, x, entry)
     for hook in hooks:
         hook.remove()
-    single = [layer for layer, dtype in storage.items() if dtype == "float32"]
+    count = _different(x)
+    few = [layer for layer, dtype in storage.items() if dtype == "float32" or count < ENOUGH]
     rng = np.random.default_rng(0)
-    for _ in range(min(max(ENOUGH // x.size, 2), NEARBY) if single else 0):
+    for _ in range(min(max(ENOUGH // count, 2), NEARBY) if few else 0):
         near = x + rng.uniform(-(2.0**-12), 2.0**-12, x.shape)
-        for layer, error in _errors(typed, exact, storage, single, near, entry).items():
+        for layer, error in _errors(typed, exact, storage, few, near, entry).items():
             largest[layer] = tuple(map(max, largest[layer], error))
     floor, operators = (0.0, 0.0), model.layers
     for layer in storage:
         floor = floors.get(layer, floor if operators[layer] in NOT_EXPANSIVE else (0.0, 0.0))
         largest[layer] += floor
     return largest
+
+
+def _different(x):
+    """How many different values a layer may have: the different places of a picture, each seen with two neighbours."""
+    places = np.concatenate([x[0, :, :-1, :-1], x[0, :, 1:, :-1], x[0, :, :-1, 1:]]).reshape(3 * x.shape[1], -1)
+    return max(1, x.shape[1] * np.unique(places, axis=1).shape[1])
 
 
 def _hook_floors(module, layers, floors):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -57,8 +58,9 @@ class Verdict:
 
     @property
     def culprit(self) -> Row | None:
-        """The first row that is not ok."""
-        return next((row for row in self.rows if row.verdict != OK), None)
+        """The first defect or overflow; without one, the first row that is not ok."""
+        wrong = (row for kinds in ({DEFECT, OVERFLOW}, {UNKNOWN}) for row in self.rows if row.verdict in kinds)
+        return next(wrong, None)
 
     def range_report(self) -> dict:
         """How near the values come to what half precision and a device's arithmetic can hold.
@@ -66,36 +68,49 @@ class Verdict:
         Returns
         -------
         dict
-            "limits": {name: magnitude}; "largest" and "layer": the largest magnitude and where it is; "beyond": {name:
-            layers that reach the limit}.
+            "limits": {name: magnitude}; "largest" and "layer": the largest magnitude and where it is (masked scores are
+            large on purpose and left out); "beyond": {name: layers that reach the limit}.
         """
         sizes = {row.layer: row.measured.largest for row in self.rows if row.measured}
         beyond = {name: [k for k, size in sizes.items() if size >= limit] for name, limit in LIMITS.items()}
+        sizes = {k: size for k, size in sizes.items() if not k.endswith(":mask")}
         layer = max(sizes, key=sizes.__getitem__, default="")
         return {"limits": LIMITS, "largest": sizes.get(layer), "layer": layer, "beyond": beyond}
 
-    def table(self) -> Table:
+    def table(self, compact=False) -> Table:
         """The rows as a rich table.
+
+        With ``compact``, for a narrow terminal, layers of one block stand under its name, without their operators.
 
         "f64 diff" is the relative difference in float64, "error" the largest difference from the golden layer, and the
         bar under "rounding" the arithmetic error as a share of what rounding explains.
         """
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
         table.add_column("layer", overflow="fold")
-        for name in ("operator", "type"):
+        for name in ("type",) if compact else ("operator", "type"):
             table.add_column(name, no_wrap=True)
         for name in ("f64 diff", "error", "SQNR", "max|x|"):
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("rounding", no_wrap=True)
         table.add_column("verdict", no_wrap=True)
+        block = ""
         for row in self.rows:
-            m = row.measured
+            m, name = row.measured, row.layer
+            if compact:
+                inside = re.fullmatch(r"(.+\.\d+)([.:].+)", name)
+                if name == block:
+                    name = " (the block)"
+                elif inside:
+                    if inside[1] != block:
+                        table.add_row(_elided(inside[1]))
+                    block, name = inside[1], f" {inside[2]}"
             figures = [f"{m.max_abs:.1e}", f"{m.sqnr:.1f}", f"{m.largest:.3g}"] if m else ["-"] * 3
             share = "-" if row.share is None or not math.isfinite(row.share) else _bar(row.share)
             structure = "-" if row.structure is None else f"{row.structure:.0e}"
             verdict = f"[{_COLOURS.get(row.verdict, 'yellow')}]{row.verdict}[/]"
             dtype = row.dtype.replace("float", "fp")
-            table.add_row(row.layer, row.operator, dtype, structure, *figures, share, verdict)
+            kind = () if compact else (row.operator,)
+            table.add_row(name, *kind, dtype, structure, *figures, share, verdict)
         return table
 
     def summary(self) -> list[str]:
@@ -123,7 +138,7 @@ class Verdict:
         report = self.range_report()
         if report["largest"] is None:
             return []
-        shares = ", ".join(f"{report['largest'] / limit:.2%} of {name}" for name, limit in LIMITS.items())
+        shares = ", ".join(f"{100 * report['largest'] / limit:.2g} % of {name}" for name, limit in LIMITS.items())
         lines = [f"range: largest magnitude {report['largest']:.4g} at {report['layer']}, {shares}"]
         for name, layers in report["beyond"].items():
             lines += [f"{len(layers)} layers reach {name}: {', '.join(layers[:5])}"] if layers else []
@@ -150,6 +165,18 @@ class Verdict:
             "notes": list(self.notes),
         }
         return json.dumps(_finite(document), indent=1, allow_nan=False)
+
+
+def _elided(name):
+    """A long dotted name without its middle.
+
+    Examples
+    --------
+    >>> _elided("layers.0.residual_group.blocks.1")
+    'layers.0…blocks.1'
+    """
+    parts = name.split(".")
+    return name if len(parts) <= 4 else f"{'.'.join(parts[:2])}…{'.'.join(parts[-2:])}"
 
 
 def _bar(share, width=4):

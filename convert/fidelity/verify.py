@@ -34,7 +34,7 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
     2. Every constant must lie within half a unit in the last place of the checkpoint's value that it stands for.
     3. Structure: in float64, carrying those constants, both sides must agree to 1e-10, on ``x`` and on a second input.
     4. Arithmetic: the typed run may be off its own float64 run by twice what a plain twin with the same storage types
-       and fp32 accumulation is off, plus one rounding.
+       and fp32 accumulation is off, plus the error of summing in another order, plus one rounding.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
         From `karat.load`.
     program : Program
         From `karat.open_package`; one input and one output, both tensors.
-    x : ndarray, (N, 3, H, W)
+    x : ndarray, (N, channels, H, W)
         A picture in [0, 1] of the size that the program takes.
     profile : str
         Arithmetic to run the package in.
@@ -72,14 +72,14 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
     source, output = program.inputs[0].name, program.outputs[0].name
     progress(STAGES[0])
     sidecar = read_pairing(program.path)
-    pairs = pair(model, program, graph, sidecar, x)
+    pairs = pair(model, program, graph, sidecar, stress(x.shape))
     progress(STAGES[1])
     ledger = keep_ledger(model, program, pairs, graph, x.shape[2:])
     carrying = model.carrying(ledger.carried)
     progress(STAGES[2])
     second = structure(carrying, program, pairs, stress(x.shape))
     progress(STAGES[3])
-    twin = twin_errors(carrying, _storage(pairs, graph, entry), x, entry)
+    twin = twin_errors(carrying, _storage(pairs, graph, entry), x, _entry_type(program))
     twin[":output"] = twin[list(pairs)[-1]]
     progress(STAGES[4])
     measured, (golden, exact, typed) = measure(model, carrying, program, pairs, x, profile)
@@ -117,10 +117,11 @@ def _check(program, graph, x):
 
 
 def _entry_type(program):
-    """The type that the package first holds its input in: that of a cast right behind it, or the declared one."""
+    """The type that the package holds its input in: that of the casts right behind it, if there is nothing else."""
     feature = program.inputs[0]
     readers = [op for op in program.operations if feature.name in references(op)]
-    return readers[0].outputs[0].dtype if readers and readers[0].type == "cast" else feature.dtype
+    types = {op.outputs[0].dtype if op.type == "cast" else feature.dtype for op in readers}
+    return types.pop() if len(types) == 1 else feature.dtype
 
 
 def _storage(pairs, graph, dtype):

@@ -47,7 +47,7 @@ class Model:
         return self.architecture.layers(self.config)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Upscale x, (N, 3, H, W) in [0, 1], to (N, 3, sH, sW), computing in the dtype of x."""
+        """Upscale x, (N, channels, H, W) in [0, 1], to (N, channels, sH, sW), computing in the dtype of x."""
         ((_, y),) = deque(self.trace(x), maxlen=1)
         return y
 
@@ -71,6 +71,10 @@ class Model:
     def expressions(self, size: tuple[int, int]) -> dict[str, np.ndarray]:
         """What constants stand for that are no parameters, by the key that `carrying` takes; some depend on (H, W)."""
         return self.architecture.expressions(self.config, self.parameters, size)
+
+    def idle(self, size: tuple[int, int]) -> set[str]:
+        """Names of the layers that leave every picture of (H, W) as it is, so that a converter may drop them."""
+        return self.architecture.idle(self.config, size)
 
     def carrying(self, constants: Mapping[str, np.ndarray]) -> "Model":
         """The same network with some parameters replaced, as float64: what a package stored instead of them."""

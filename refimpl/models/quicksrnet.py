@@ -122,6 +122,11 @@ def parameter_shapes(config: Config) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def idle(config: Config, size: tuple[int, int]) -> set[str]:
+    """Layers that leave every picture as it is: none."""
+    return set()
+
+
 def layers(config: Config) -> dict[str, str]:
     """Operator of every layer, by layer name, in execution order."""
     names = {}

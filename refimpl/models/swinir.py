@@ -21,7 +21,7 @@ from ..ops import (
 from .swin_blocks import EPS, conv, residual_convolution, residual_group, to_image, to_tokens
 from .swinir_config import Config, derive, parameter_shapes, recognises, upsample_convolutions
 
-__all__ = ["NAME", "Config", "derive", "expressions", "layers", "parameter_shapes", "recognises", "steps"]
+__all__ = ["NAME", "Config", "derive", "expressions", "idle", "layers", "parameter_shapes", "recognises", "steps"]
 
 NAME = "swinir"
 # The official code holds the mean as float32 outside the state_dict; float64 carries those rounded values.
@@ -222,6 +222,13 @@ def layers(config: Config) -> dict[str, str]:
     side = round(config.positions**0.5) or config.multiple_of_window
     blank = np.zeros((1, config.channels, side, side), np.float32)  # the names do not depend on the size
     return {name: _operator(name, shapes) for name, _ in steps(config, parameters, blank)}
+
+
+def idle(config: Config, size: tuple[int, int]) -> set[str]:
+    """Layers that leave every picture of (H, W) as it is: padding to what it has, a mean of zero."""
+    fits = not any(n % config.multiple_of_window for n in size)
+    plain = config.channels != 3 and config.img_range == 1
+    return ({":pad", ":crop"} if fits else set()) | ({":normalise", ":denormalise"} if plain else set())
 
 
 def _operator(name, shapes):

@@ -25,7 +25,7 @@ def rowwise(function, x):
            [ 0., -1.]])
     """
     if x.size <= CACHED:
-        return function(x)
+        return function(x) if x.size else x
     flat = x.reshape(-1, x.shape[-1])
     out, some = np.empty_like(flat), max(1, CACHED // x.shape[-1])
     for start in range(0, len(flat), some):
