@@ -13,7 +13,6 @@ from .outputs import check_output, write_bytes
 from .picture import read_picture
 from .progress import stages
 
-WIDE = 112  # columns that the whole table takes with a SwinIR's layer names
 EMBEDDED = "zoo:quicksrnet-small-x2"
 
 
@@ -62,7 +61,7 @@ def run_verify(console, package=None, weights=None, picture=None, json=None, ave
         verdict = verify(model, program, x, progress=progress)
     name = picture.name if picture else "the astronaut photograph's bicubic half"
     title = f"{weights or EMBEDDED}, {origin}, on {name}{note}: {x.shape[2]} x {x.shape[3]} pixels"
-    for line in _lines(title, verdict, model.scale, picture, console.width < WIDE):
+    for line in _lines(title, verdict, model.scale, picture, console):
         text = isinstance(line, str)  # text is printed as it is, whatever brackets a file name has
         console.print(line, highlight=False, markup=not text, emoji=False, soft_wrap=text)
     if json:
@@ -70,8 +69,9 @@ def run_verify(console, package=None, weights=None, picture=None, json=None, ave
     return {True: 0, False: 1, None: 2}[verdict.faithful]
 
 
-def _lines(title, verdict, scale, picture, narrow):
+def _lines(title, verdict, scale, picture, console):
     """What is printed, from title to answer; the table is a rich table."""
+    narrow = console.measure(verdict.table()).maximum > console.width
     yield from (title, "", verdict.table(compact=narrow), "", *verdict.summary())
     truth = photograph()
     if picture is None and verdict.golden.shape[1:] == truth.shape:

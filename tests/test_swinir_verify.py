@@ -27,6 +27,7 @@ FORMS = {
 }
 OPTIONS = [{}, {"precision": "float32"}, {"storage": "float32"}, {"keep_float32": ["layer_norm", "softmax"]}]
 KEPT = [["conv_first"], ["mul"], ["conv", "linear", "matmul"], ["add"], ["layers.0.residual_group.blocks.1"]]
+MIXED = [{"keep_float32": kept} for kept in KEPT] + [{"precision": "float32", "io": "float16"}, {"io": "float16"}]
 PICTURES = {
     "black": lambda shape: np.zeros(shape),
     "white": lambda shape: np.ones(shape),
@@ -66,12 +67,12 @@ def test_an_honest_package_is_not_blamed(tmp_path, form, options, sidecar):
     assert attention <= set(judged)
 
 
-@pytest.mark.parametrize("kept", KEPT, ids=lambda kept: kept[0])
+@pytest.mark.parametrize("options", MIXED, ids=str)
 @pytest.mark.parametrize("form", ["classical x2, 3conv", "JPEG, colour"])
-def test_operators_kept_in_float32_are_not_blamed(tmp_path, form, kept):
+def test_mixed_precision_is_not_blamed(tmp_path, form, options):
     net, model = network(form)
     x = picture(model, 8, 12)
-    package = export(net, tmp_path / "m.mlpackage", x.shape, keep_float32=kept)
+    package = export(net, tmp_path / "m.mlpackage", x.shape, **options)
     verdict = verify(model, open_package(package), x)
     assert verdict.faithful is True, verdict.summary()
 

@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from karat.app.example import low_resolution
+from karat.convert.export.coreml import export
+from karat.convert.fidelity import verify
+from karat.convert.mil import open_package
 from karat.refimpl.load import ZOO, load, zoo_names
 from karat.refimpl.protocol import score
 
-SET5 = {"quicksrnet-small-x2": 36.8}  # dB that the network was trained to reach; bicubic has 33.67
+SET5 = {"quicksrnet-small-x2": 36.8, "swinir-small-x2": 37.2}  # dB that each was trained to reach; bicubic has 33.67
 
 
 def test_every_network_has_a_card_and_a_curve():
@@ -25,6 +29,21 @@ def test_the_card_names_the_weights(name):
     assert f"`{digest}`" in card
     parameters = sum(value.size for value in load(f"zoo:{name}").parameters.values())
     assert f"| parameters | {parameters:,} |" in card
+
+
+@pytest.mark.parametrize("test", ["Set5", "Set14", "BSD100"])
+def test_attention_is_better_than_convolutions_alone(test):
+    quality = []
+    for name in ("quicksrnet-small-x2", "swinir-small-x2"):
+        row = re.search(rf"\| {test} \| ([\d.]+) \|", (ZOO / f"{name}.md").read_text())
+        quality.append(float(row[1]))
+    assert quality[1] > quality[0]
+
+
+def test_the_trained_attention_survives_conversion(tmp_path):
+    model, x = load("zoo:swinir-small-x2"), low_resolution(8)
+    verdict = verify(model, open_package(export(model, tmp_path / "m.mlpackage", x.shape)), x)
+    assert verdict.faithful is True, verdict.summary()
 
 
 @pytest.mark.parametrize("name", zoo_names())

@@ -17,6 +17,7 @@ EXPECTED = {
     "add": {"y": "value"},
     "upsample_nearest": {"scale_factor_height": 2.0, "scale_factor_width": 2.0},
 }
+NOTHING = np.zeros(())
 UNREAD = {("pad", "constant_val")}  # MIL operator and parameter: a reflecting pad has one and does not use it
 # The same for the shift and scaling of colours, by MIL operator: what is 0 or 1 a converter leaves out
 AFFINE = {"sub": "value", "add": "value", "mul": "factor"}
@@ -141,8 +142,8 @@ def _enter(ledger, pair, constants, expected, known, graph, traced):
 def _folded(pair, role, known):
     """(factor, summand) that a converter has folded into a constant: of the scaling and the mean behind conv_last."""
     if pair.source != "folded":
-        return 1.0, 0.0
-    return known[":denormalise.factor"], np.ravel(known[":denormalise.value"]) if role == "bias" else 0.0
+        return 1.0, NOTHING
+    return known[":denormalise.factor"], np.ravel(known[":denormalise.value"]) if role == "bias" else NOTHING
 
 
 def _rolls(pair, program, operations, known):
@@ -189,10 +190,10 @@ def _claim(constants, role, exact):
     return sized[0] if len(sized) == 1 else ("", None)
 
 
-def _hold(layer, key, exact, name, value, dtype, factor=1.0, mean=0.0):
+def _hold(layer, key, exact, name, value, dtype, factor=1.0, mean: np.ndarray = NOTHING):
     """Compare one constant with its expression, exact * factor + mean: (entry, what the golden side carries)."""
     with np.errstate(over="ignore"):
-        single = exact.astype(np.float32) * np.float32(factor) + np.float32(mean)  # as converters compute
+        single = exact.astype(np.float32) * np.float32(factor) + mean.astype(np.float32)  # as converters compute
     exact = exact * factor + mean
     stored = value.dtype.name if value is not None else dtype
     fmt = FORMATS[stored]

@@ -117,11 +117,12 @@ def _check(program, graph, x):
 
 
 def _entry_type(program):
-    """The type that the package holds its input in: that of the casts right behind it, if there is nothing else."""
+    """The type that the package holds its input in: the declared one, or a coarser one that it is cast to at once."""
     feature = program.inputs[0]
     readers = [op for op in program.operations if feature.name in references(op)]
     types = {op.outputs[0].dtype if op.type == "cast" else feature.dtype for op in readers}
-    return types.pop() if len(types) == 1 else feature.dtype
+    held = [feature.dtype, *(types if len(types) == 1 else ())]
+    return max(held, key=lambda dtype: FORMATS[dtype].unit_roundoff)
 
 
 def _storage(pairs, graph, dtype):
