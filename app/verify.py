@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from rich.measure import Measurement
 
 from ..refimpl.errors import BadInput
 from ..refimpl.load import load
@@ -71,7 +72,8 @@ def run_verify(console, package=None, weights=None, picture=None, json=None, ave
 
 def _lines(title, verdict, scale, picture, console):
     """What is printed, from title to answer; the table is a rich table."""
-    narrow = console.measure(verdict.table()).maximum > console.width
+    endless = console.options.update(width=1000)
+    narrow = Measurement.get(console, endless, verdict.table()).maximum > console.width
     yield from (title, "", verdict.table(compact=narrow), "", *verdict.summary())
     truth = photograph()
     if picture is None and verdict.golden.shape[1:] == truth.shape:

@@ -1,13 +1,17 @@
 """Maps of the picture's error: each shows the damage that it is there for, and only that."""
 
+import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from swinir_networks import random_swinir
 
+from karat.app.verify import _lines
 from karat.convert.export.coreml import export
 from karat.convert.fidelity import verify
 from karat.convert.fidelity.picture_error import picture_error
@@ -94,6 +98,19 @@ def test_a_verdict_has_the_maps_and_the_range(tmp_path, swinir):
     assert document["range"]["largest"] == max(sizes.values()) == sizes[document["range"]["layer"]]
     assert document["range"]["beyond"] == {name: [] for name in document["range"]["limits"]}
     assert any(line.startswith("range: ") for line in verdict.summary())
+
+
+def test_the_table_fits_a_narrow_terminal_without_broken_names(tmp_path, swinir):
+    verdict = verdict_of(tmp_path, swinir)
+    console = Console(width=80, file=io.StringIO())
+    for line in _lines("title", verdict, 2, Path("photo.png"), console):
+        console.print(line, markup=not isinstance(line, str), highlight=False, emoji=False)
+    shown = console.file.getvalue().splitlines()
+    lines = shown[shown.index("") + 1 :]
+    lines = lines[: lines.index("")]
+    blocks = ["layers.0…blocks.0", "layers.0…blocks.1", "layers.0"]
+    assert [line.strip() for line in lines if line.strip() in blocks] == blocks
+    assert len(lines) == 1 + len(verdict.rows) + len(blocks)
 
 
 def test_values_beyond_32768_are_reported_though_fp16_holds_them(tmp_path, swinir):

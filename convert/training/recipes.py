@@ -65,6 +65,11 @@ def nearest_start(**options):
     The other filters of the first convolution see no constant colour, and much else: what the blocks normalise is then
     detail and not brightness. The convolutions behind the blocks begin small. From the official initialisation alone a
     small network spends its first thousands of batches on what a linear filter can do.
+
+    Parameters
+    ----------
+    **options
+        SwinIR's arguments, for three colours and ``resi_connection="1conv"``.
     """
     model = SwinIR(upsampler="pixelshuffledirect", **options)
     parameters = dict(model.named_parameters())
