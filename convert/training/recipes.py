@@ -129,7 +129,7 @@ RECIPES = {
         start="nearest-neighbour upscaling",
         loss="L1",
         data=T91_BSDS,
-        history="The shipped run followed a cosine of 50,000 batches to batch 17,000, one of 42,000 to 30,000, and one of "
-        "36,000 from there.",
+        history="The shipped run followed cosines of 50,000 batches to batch 17,000, of 42,000 to 30,000, "
+        "and of 36,000 from there.",
     ),
 }
