@@ -149,7 +149,17 @@ def sqnr(reference, candidate):
     >>> sqnr(np.ones(4), np.full(4, 0.9))
     20.0
     """
-    error = relative_rms(reference, candidate)
+    return decibels(relative_rms(reference, candidate))
+
+
+def decibels(error):
+    """The signal-to-noise ratio in dB that a relative error means; infinity for none.
+
+    Examples
+    --------
+    >>> decibels(0.1)
+    20.0
+    """
     return float(np.inf) if error == 0 else float(-20 * np.log10(error))
 
 

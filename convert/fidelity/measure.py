@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...refimpl.metrics import psnr, relative_rms, sqnr
+from ...refimpl.metrics import decibels, psnr, relative_rms
 from .structure import difference, lockstep
 
 
@@ -72,12 +72,12 @@ def _figures(golden, carried, exact, value):
     structure = difference(carried, exact)
     if not np.isfinite(value).all():
         return Measured(structure, np.inf, np.inf, -np.inf, np.inf, np.inf, np.inf, *size)
-    error = np.abs(value - exact)
+    error, relative = np.abs(value - exact), relative_rms(golden, value)
     return Measured(
         structure,
         float(np.max(np.abs(value - golden))),
-        relative_rms(golden, value),
-        sqnr(golden, value),
+        relative,
+        decibels(relative),
         float(np.max(np.abs(value))),
         _rms(error),
         float(error.max()),
@@ -86,7 +86,7 @@ def _figures(golden, carried, exact, value):
 
 
 def _rms(x):
-    return float(np.sqrt(np.mean(np.square(x))))
+    return float(np.linalg.norm(x)) / x.size**0.5
 
 
 def shares(golden, exact, exact_of_rounded, typed):

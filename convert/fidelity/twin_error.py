@@ -13,7 +13,7 @@ from ..torch_models import twin
 from ..torch_models.swin_blocks import Stepping
 from .pair import MOVES
 
-ENOUGH = 2**15  # different values that make a statistic: a smaller or flatter picture is helped by others
+ENOUGH = 2**13  # different values that make a statistic: a smaller or flatter picture is helped by others
 NEARBY = 16  # pictures that help it, at most; at least two do
 AHEAD = 8  # values that the typed twin may be ahead of the exact one
 NOT_EXPANSIVE = MOVES | {"relu1", "leaky_relu", "pixel_shuffle", "pixel_unshuffle", "average_pool", "add"}
