@@ -110,7 +110,8 @@ def _message(verdict, package, weights, picture):
     if verdict.shares:
         lines.append(f"  picture:  {verdict.shares['total']:.1f} dB against the golden one")
     lines += [f"  constant: {entry.note}" for entry in wrong[:3]]
-    lines.append(f"  next:     karat verify {package} --weights {weights} --json verdict.json")
+    given = f" --input {picture}" if Path(picture).is_file() else ""
+    lines.append(f"  next:     karat verify {package} --weights {weights}{given} --json verdict.json")
     return "\n".join(lines)
 
 

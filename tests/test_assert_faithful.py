@@ -51,7 +51,7 @@ def test_a_defect_fails_with_what_one_needs_to_know(folder):
         assert needed in text
     command = lines[-1].split("karat verify ")[1].split()
     assert command[0] == str(folder / "bad.mlpackage")
-    assert command[2] == str(folder / "net.safetensors")
+    assert command[1:5] == ["--weights", str(folder / "net.safetensors"), "--input", str(folder / "0.png")]
 
 
 def test_no_picture_is_no_judgement(folder):

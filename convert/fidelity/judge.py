@@ -129,12 +129,12 @@ def _coarsest(graph, name, names):
     if name is None:
         return None
     types = {out.dtype for op in graph.group(name, set(names.values())) for out in op.outputs if out.dtype in FORMATS}
-    return max((FORMATS[dtype] for dtype in types), key=lambda fmt: fmt.unit_roundoff)
+    return max((FORMATS[dtype] for dtype in types), key=lambda fmt: fmt.unit_roundoff, default=None)
 
 
 def _limits(layer, twin, figures, fmt):
     """Permitted (rms, maximum) of the arithmetic error: 2 x the twin's, the accumulation floor, and one rounding."""
-    if figures is None or layer not in twin:
+    if figures is None or layer not in twin or fmt is None:
         return None
     u, eta = fmt.unit_roundoff, fmt.smallest_subnormal / 2
     rms, largest, floor_rms, floor_max = twin[layer]
