@@ -28,6 +28,9 @@ def half_storage(model):
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.copy_(store("", parameter))
+        if hasattr(net, "conv_last"):  # a converter adds the mean in its bias, and what it stores is the rounded sum
+            bias, mean = torch.from_numpy(model.parameters["conv_last.bias"]), net.mean.ravel()
+            net.conv_last.bias.copy_(store("", bias + mean) - mean)
     for module in net.modules():
         module.register_forward_hook(store_output)
         if isinstance(module, Stepping):
