@@ -63,8 +63,8 @@ def nearest_start(**options):
     """A SwinIR that begins near nearest-neighbour upscaling: three channels carry the picture past the blocks.
 
     The other filters of the first convolution see no constant colour, and much else: what the blocks normalise is then
-    detail and not brightness. The convolutions behind the blocks begin small. From the official initialisation alone a
-    small network spends its first thousands of batches on what a linear filter can do.
+    detail and not brightness. The convolutions behind the blocks begin small. Without both, a small network spent its
+    first thousands of batches on what a linear filter can do.
 
     Parameters
     ----------
