@@ -109,7 +109,7 @@ ACTIVATIONS = {
     "elu": F.elu,
     "sigmoid": torch.sigmoid,
     "silu": F.silu,
-    "softplus": F.softplus,
+    "softplus": lambda x: F.softplus(x, threshold=1e9),  # by default PyTorch leaves the logarithm out above 20
     "softsign": F.softsign,
     "tanh": torch.tanh,
     "leaky_relu": F.leaky_relu,
