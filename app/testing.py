@@ -1,6 +1,7 @@
 """``assert_faithful``: the whole comparison as one line of a test."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -88,10 +89,7 @@ def _pictures(images, model, shape):
 def _message(verdict, package, weights, picture):
     """What a person needs to know of a failed comparison, in at most 15 lines."""
     culprit = verdict.culprit
-    counts = {
-        kind: sum(row.verdict == kind for row in verdict.rows)
-        for kind in dict.fromkeys(r.verdict for r in verdict.rows)
-    }
+    counts = Counter(row.verdict for row in verdict.rows)
     wrong = [entry for entry in verdict.ledger.entries if entry.wrong]
     answer = "is NOT the network of" if verdict.faithful is False else "could not be judged against"
     lines = [

@@ -136,6 +136,17 @@ def _gaussian(image):
     return image
 
 
+def rms(x):
+    """Root mean square over the flattened tensor.
+
+    Examples
+    --------
+    >>> rms(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    2.5
+    """
+    return float(np.linalg.norm(x)) / x.size**0.5
+
+
 def sqnr(reference, candidate):
     """Signal-to-quantisation-noise ratio in dB over the flattened tensors.
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...refimpl.metrics import decibels, psnr, relative_rms
+from ...refimpl.metrics import decibels, psnr, relative_rms, rms
 from .structure import difference, lockstep
 
 
@@ -68,7 +68,7 @@ def measure(model, carrying, program, pairs, x, profile):
 
 def _figures(golden, carried, exact, value):
     value = value.astype(np.float64)
-    size = (_rms(exact), float(np.max(np.abs(exact))))
+    size = (rms(exact), float(np.max(np.abs(exact))))
     structure = difference(carried, exact)
     if not np.isfinite(value).all():
         return Measured(structure, np.inf, np.inf, -np.inf, np.inf, np.inf, np.inf, *size)
@@ -79,14 +79,10 @@ def _figures(golden, carried, exact, value):
         relative,
         decibels(relative),
         float(np.max(np.abs(value))),
-        _rms(error),
+        rms(error),
         float(error.max()),
         *size,
     )
-
-
-def _rms(x):
-    return float(np.linalg.norm(x)) / x.size**0.5
 
 
 def shares(golden, exact, exact_of_rounded, typed):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...refimpl.metrics import rms
+
 SHADES = " ░▒▓█"
 
 
@@ -41,7 +43,7 @@ class PictureError:
         inside = np.zeros(self.window.shape, bool)
         inside[1:-1, 1:-1] = True
         ring, middle = (part[np.isfinite(part)] for part in (self.window[~inside], self.window[inside]))
-        return _root_mean(ring) / _root_mean(middle) if middle.any() and ring.size else None
+        return rms(ring) / rms(middle) if middle.any() and ring.size else None
 
     def to_dict(self) -> dict:
         """For JSON: nested lists, None for what does not exist."""
@@ -100,7 +102,7 @@ def picture_error(golden, output, period, window=None):
     squared = np.mean(np.square(difference), axis=(0, 1))  # (s H, s W)
     places = None if window is None else _by_place(squared, period, window)
     bias = difference.mean(axis=(0, 2, 3))
-    return PictureError(_root_mean(difference), bias, _by_place(squared, 1, period), places)
+    return PictureError(rms(difference), bias, _by_place(squared, 1, period), places)
 
 
 def _by_place(squared, side, period):
@@ -110,10 +112,6 @@ def _by_place(squared, side, period):
     np.add.at(sums, (rows[:, None], columns), squared)
     np.add.at(counts, (rows[:, None], columns), 1)
     return np.sqrt(np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0))
-
-
-def _root_mean(x):
-    return float(np.sqrt(np.mean(np.square(x))))
 
 
 def _names(error):
