@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from karat.convert.export.coreml import export
 from karat.convert.fidelity import verify
 from karat.convert.fidelity.ledger import _hold
 from karat.convert.mil import open_package
-from karat.convert.mil.execute import OpRecord
+from karat.convert.mil.program import Program
 from karat.convert.torch_models import twin
 from karat.refimpl.models import quicksrnet
 
@@ -258,27 +259,40 @@ def test_two_defects_are_both_called(tmp_path):
     assert [row.layer for row in verdict.rows if row.verdict == "defect"] == ["cnn.2", "conv_last"]
 
 
-class WrongArithmetic:
-    """A program whose typed run is off by a factor at one variable, as a faulty device would be."""
+class FaultyDevice:
+    """A program whose typed run computes one operation by another function; what follows reads the wrong value."""
 
-    def __init__(self, program, variable, factor):
-        self.program, self.variable, self.factor = program, variable, factor
+    def __init__(self, program, variable, fault):
+        self.program, self.variable, self.fault = program, variable, fault
 
     def __getattr__(self, name):
         return getattr(self.program, name)
 
+    def _compiled(self, profile):
+        steps = self.program._compiled(profile)
+        if profile.name == "float64":
+            return steps
+        return [self._faulty(step) if step.operation.name == self.variable else step for step in steps]
+
+    def _faulty(self, step):
+        def function(**arguments):
+            return self.fault(step.operator.function(**arguments))
+
+        return replace(step, operator=replace(step.operator, function=function))
+
     def trace(self, inputs, profile):
-        for r in self.program.trace(inputs, profile=profile):
-            wrong = profile != "float64" and r.name == self.variable
-            value = (r.value * np.asarray(self.factor, r.value.dtype)).astype(r.value.dtype) if wrong else r.value
-            yield OpRecord(r.name, r.op_type, r.layer, value)
+        return Program.trace(self, inputs, profile)
+
+    def predict(self, inputs, profile):
+        return Program.predict(self, inputs, profile)
 
 
+@pytest.mark.parametrize("factor", [1.01, 1.001, 0.999])
 @pytest.mark.parametrize("layer", ["cnn.0", "cnn.2", "conv_last", "depth_to_space"])
-def test_wrong_arithmetic_is_called(tmp_path, layer):
+def test_wrong_arithmetic_is_called(tmp_path, layer, factor):
     program = open_package(export(MODEL, tmp_path / "m.mlpackage", SHAPE))
     variable = next(row.variable for row in verify(MODEL, program, X).rows if row.layer == layer)
-    verdict = verify(MODEL, WrongArithmetic(program, variable, 1.01), X)
+    verdict = verify(MODEL, FaultyDevice(program, variable, lambda y: y * np.asarray(factor, y.dtype)), X)
     assert verdict.faithful is False
     assert (verdict.culprit.layer, verdict.culprit.kind) == (layer, "arithmetic")
 

@@ -22,7 +22,7 @@ class Graph:
         self.dtype = {out.name: out.dtype for op in program.operations for out in op.outputs}
         self.upstream = {}
         for op in program.operations:
-            direct = [name for name in references(op) if name in self.order]
+            direct = [name for name in op.reads if name in self.order]
             early = [name for name in direct if name not in self.upstream]
             if early:
                 raise BadInput(f"{op.name} of the package reads {early[0]} before it is computed; export it again")
@@ -41,14 +41,6 @@ class Graph:
             if name in seen or name not in self.operation or (name in boundary and name != output):
                 continue
             seen.add(name)
-            todo += references(self.operation[name])
+            todo += self.operation[name].reads
         found = {self.order[name]: self.operation[name] for name in seen}
         return [found[i] for i in sorted(found)]
-
-
-def references(operation):
-    """Names of the variables that an operation reads, constants included."""
-    names = []
-    for value in operation.inputs.values():
-        names += [value] if isinstance(value, str) else value
-    return names

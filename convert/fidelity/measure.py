@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...refimpl.metrics import decibels, psnr, relative_rms, rms
+from .arithmetic import figures
 from .structure import difference, lockstep
 
 
@@ -22,10 +23,6 @@ class Measured:
         max |x| of the typed run; infinity where it overflowed.
     error_rms, error_max : float
         Of the typed run against the package's own float64 run (arithmetic alone).
-    size_rms : float
-        Root mean square of the package's float64 run.
-    size_max : float
-        Its largest magnitude.
     """
 
     structure: float
@@ -35,11 +32,9 @@ class Measured:
     largest: float
     error_rms: float
     error_max: float
-    size_rms: float
-    size_max: float
 
 
-def measure(model, carrying, program, pairs, x, profile):
+def measure(model, carrying, program, pairs, graph, x, profile):
     """Compare the package in its own types with the golden model and with its own float64 run.
 
     Parameters
@@ -48,6 +43,7 @@ def measure(model, carrying, program, pairs, x, profile):
         With the checkpoint's own parameters; with the package's constants.
     program : Program
     pairs : dict of str to Pair
+    graph : Graph
     x : ndarray, (N, C, H, W)
     profile : str
         Arithmetic of the typed run.
@@ -56,22 +52,39 @@ def measure(model, carrying, program, pairs, x, profile):
     -------
     rows : dict of str to Measured or None
         By layer, ":output" included; None where the shapes differ.
+    operators : dict of str to OperatorFigures
+        By variable, of everything floating that was executed.
     pictures : tuple of ndarray
         Golden output; that of the package in float64, and in its own types.
     """
-    rows = {}
-    for layer, values, runs in lockstep((model, carrying), program, pairs, x, ("float64", profile)):
-        (golden, carried), (exact, typed) = values, runs
-        rows[layer] = _figures(golden, carried, exact, typed) if golden.shape == exact.shape else None
-    return rows, (golden, exact, typed)
+    rows, operators, relative, layer_of = {}, {}, {}, owners(pairs, graph)
+    relative[program.inputs[0].name] = relative_rms(x, x.astype(program.inputs[0].dtype))
+    for layer, values, record in lockstep((model, carrying), program, pairs, x, profile):
+        if layer != ":output" and record.name in graph.operation:
+            found = figures(record, layer_of.get(record.name, ""), relative)
+            operators |= {record.name: found} if found else {}
+        if layer:
+            golden, carried = values
+            same = golden.shape == record.value.shape
+            rows[layer] = _figures(golden, carried, record.shadow, record.value) if same else None
+    return rows, operators, (golden, record.shadow, record.value)
+
+
+def owners(pairs, graph):
+    """Layer of every operation: the one whose variable it helps to compute."""
+    boundary = {pair.output for pair in pairs.values() if pair.output}
+    layers = {}
+    for layer, pair in pairs.items():
+        for op in graph.group(pair.output, boundary) if pair.output else ():
+            layers |= {out.name: layer for out in op.outputs if out.name not in layers}
+    return layers
 
 
 def _figures(golden, carried, exact, value):
     value = value.astype(np.float64)
-    size = (rms(exact), float(np.max(np.abs(exact))))
     structure = difference(carried, exact)
     if not np.isfinite(value).all():
-        return Measured(structure, np.inf, np.inf, -np.inf, np.inf, np.inf, np.inf, *size)
+        return Measured(structure, np.inf, np.inf, -np.inf, np.inf, np.inf, np.inf)
     error, relative = np.abs(value - exact), relative_rms(golden, value)
     return Measured(
         structure,
@@ -81,7 +94,6 @@ def _figures(golden, carried, exact, value):
         float(np.max(np.abs(value))),
         rms(error),
         float(error.max()),
-        *size,
     )
 
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from ...refimpl.errors import BadInput
 from ...refimpl.metrics import relative_rms
-from .graph import references
 
 # MIL operators that may be a golden operator, whether or not they do it rightly
 KINDS = {
@@ -150,7 +149,7 @@ def _by_kind(layers, graph, found):
             fits = op.type in KINDS.get(layers[layer], ()) and name not in claimed
             downstream = before is None or before in graph.upstream[name]
             if fits and downstream and (after is None or after not in graph.upstream[name]):
-                continued = op.type == "clip" and chosen in references(op)
+                continued = op.type == "clip" and chosen in op.reads
                 chosen = name if chosen is None or continued else chosen
         if chosen is not None:
             found[layer] = (chosen, "kind")
@@ -219,6 +218,6 @@ def _fold(layers, graph, found):
         return
     name = found["conv_last"][0]
     readers = [op for op in graph.operation.values() if op.type in AFFINE]
-    if not any(_through_casts(graph, read) == name for op in readers for read in references(op)):
+    if not any(_through_casts(graph, read) == name for op in readers for read in op.reads):
         found[":denormalise"] = (name, "folded")
         del found["conv_last"]

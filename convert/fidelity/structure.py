@@ -5,7 +5,7 @@ import numpy as np
 TOLERANCE = 1e-10  # float64 roundoff 1e-16 times the condition of a network; a wrong constant or axis is far above
 
 
-def lockstep(models, program, pairs, x, profiles=("float64",)):
+def lockstep(models, program, pairs, x, profile="float64"):
     """Run golden models and the package together, so that a layer is held until its partner has come.
 
     Parameters
@@ -15,30 +15,30 @@ def lockstep(models, program, pairs, x, profiles=("float64",)):
     program : Program
     pairs : dict of str to Pair
     x : ndarray, (N, C, H, W)
-    profiles : sequence of str
-        Arithmetics that the package runs in side by side.
+    profile : str
+        Arithmetic that the package runs in.
 
     Yields
     ------
-    (str, tuple of ndarray, tuple of ndarray)
-        Layer, golden values, values of its paired variable by profile. The output of the whole program comes last, as
-        ":output".
+    (str, tuple of ndarray, OpRecord)
+        For every record of the package: the layer it is paired with and that layer's golden values, or "" and ().
+        The record of the program's output comes once more in the end, as ":output".
     """
     layer_of = {pair.output: layer for layer, pair in pairs.items() if pair.output}
     golden = zip(*(model.trace(np.asarray(x, np.float64)) for model in models), strict=True)
-    waiting: dict[str, tuple] = {}
-    last: tuple = ()
-    runs = (program.trace({program.inputs[0].name: x}, profile=profile) for profile in profiles)
-    for records in zip(*runs, strict=True):
-        name, values = records[0].name, tuple(record.value for record in records)
-        layer = layer_of.get(name)
-        if layer is not None:
-            while layer not in waiting:
-                traced, last = _next(golden)
-                waiting[traced] = last
-            yield layer, waiting.pop(layer), values
-        if name == program.outputs[0].name:
-            result = values
+    waiting: dict[str, tuple[np.ndarray, ...]] = {"": ()}
+    last: tuple[np.ndarray, ...] = ()
+    for record in program.trace({program.inputs[0].name: x}, profile=profile):
+        layer = layer_of.get(record.name, "")
+        while layer not in waiting:
+            traced, last = _next(golden)
+            waiting[traced] = last
+        values = waiting[layer]
+        if layer:
+            del waiting[layer]  # nobody else asks
+        yield layer, values, record
+        if record.name == program.outputs[0].name:
+            result = record
     for traced in golden:
         last = tuple(value for _, value in traced)
     yield ":output", last, result
@@ -86,4 +86,4 @@ def stress(shape):
 def structure(carrying, program, pairs, x):
     """Relative difference of every paired layer in float64: {layer: difference}, ":output" included."""
     steps = lockstep((carrying,), program, pairs, x)
-    return {layer: difference(golden, value) for layer, (golden,), (value,) in steps}
+    return {layer: difference(golden[0], record.value) for layer, golden, record in steps if layer}

@@ -9,6 +9,7 @@ import numpy as np
 from rich.table import Table
 
 from ...refimpl.numerics.formats import FLOAT16, NEURAL_ENGINE_LARGEST
+from .arithmetic import OperatorFigures
 from .judge import DEFECT, OK, OVERFLOW, UNKNOWN, Row
 from .ledger import Ledger
 from .picture_error import PictureError
@@ -37,6 +38,8 @@ class Verdict:
         What a reader should know beside the rows.
     error : PictureError or None
         Where in the picture the package's error lies; None where the pictures' shapes differ.
+    operators : tuple of OperatorFigures
+        The arithmetic of every executed operation, in execution order.
     """
 
     rows: list[Row]
@@ -47,6 +50,7 @@ class Verdict:
     output: np.ndarray = field(repr=False)
     notes: tuple[str, ...] = ()
     error: PictureError | None = None
+    operators: tuple[OperatorFigures, ...] = ()
 
     @property
     def faithful(self) -> bool | None:
@@ -82,16 +86,17 @@ class Verdict:
 
         With ``compact``, for a narrow terminal, layers of one block stand under its name, without their operators.
 
-        "f64 diff" is the relative difference in float64, "error" the largest difference from the golden layer, and the
-        bar under "rounding" the arithmetic error as a share of what rounding explains.
+        "f64 diff" is the relative difference in float64, "error" the largest difference from the golden layer, "made
+        here" the root mean square of what the layer's own operations are off, and the bar under "bound" the largest
+        share that one of their errors is of its bound.
         """
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
         table.add_column("layer", overflow="fold")
         for name in ("type",) if compact else ("operator", "type"):
             table.add_column(name, no_wrap=True)
-        for name in ("f64 diff", "error", "SQNR", "max|x|"):
+        for name in ("f64 diff", "error", "SQNR", "max|x|", "made here"):
             table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("rounding", no_wrap=True)
+        table.add_column("bound", no_wrap=True)
         table.add_column("verdict", no_wrap=True)
         block = ""
         for row in self.rows:
@@ -105,6 +110,7 @@ class Verdict:
                         table.add_row(_elided(inside[1]))
                     block, name = inside[1], f" {inside[2]}"
             figures = [f"{m.max_abs:.1e}", f"{m.sqnr:.1f}", f"{m.largest:.3g}"] if m else ["-"] * 3
+            figures.append("-" if row.local_rms is None else f"{row.local_rms:.0e}")
             share = "-" if row.share is None or not math.isfinite(row.share) else _bar(row.share)
             structure = "-" if row.structure is None else f"{row.structure:.0e}"
             verdict = f"[{_COLOURS.get(row.verdict, 'yellow')}]{row.verdict}[/]"
@@ -147,11 +153,12 @@ class Verdict:
     def to_json(self) -> str:
         """The verdict as JSON.
 
-        "faithful", "rows", "shares", "range", "error", "constants", "untraced", "notes", "profile".
+        "faithful", "rows", "operators", "shares", "range", "error", "constants", "untraced", "notes", "profile".
         """
         rows = []
         for row in self.rows:
-            flat = {k: v for k, v in asdict(row).items() if k != "measured"}
+            flat = {k: v for k, v in vars(row).items() if k not in ("measured", "operators")}
+            flat |= {"share": row.share, "local_rms": row.local_rms}
             rows.append(flat | (asdict(row.measured) if row.measured else {}))
         document = {
             "faithful": self.faithful,
@@ -160,6 +167,7 @@ class Verdict:
             "range": self.range_report(),
             "error": self.error.to_dict() if self.error else None,
             "rows": rows,
+            "operators": [asdict(found) for found in self.operators],
             "constants": [asdict(entry) for entry in self.ledger.entries],
             "untraced": self.ledger.untraced,
             "notes": list(self.notes),
@@ -189,6 +197,6 @@ def _finite(value):
     """JSON has no infinity: such numbers become the strings "inf", "-inf" and "nan"."""
     if isinstance(value, dict):
         return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_finite(v) for v in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

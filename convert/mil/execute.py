@@ -1,93 +1,14 @@
 """A program becomes a list of steps once, and runs by calling them: values live as long as something needs them."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from ...refimpl.errors import BadInput, UnsupportedOperator
-from .operation import Operation
-from .ops import OPERATORS, Operator
-from .profiles import Profile
+from .ops import OPERATORS
+from .record import Evidence, OpRecord
+from .step import Step
 from .values import MAX_ELEMENTS
-
-# What NumPy and Python raise when parameters do not fit each other: the program is wrong then, and says where.
-UNFIT = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, MemoryError)
-
-
-@dataclass(frozen=True)
-class OpRecord:
-    """What one operator computed.
-
-    Attributes
-    ----------
-    name : str
-        The output variable.
-    op_type : str
-    layer : str or None
-        The layer it came from, when the package has a sidecar that says so (see pairing.py).
-    value : ndarray
-        In the dtype the profile holds it in.
-    """
-
-    name: str
-    op_type: str
-    layer: str | None
-    value: np.ndarray
-
-
-@dataclass(frozen=True)
-class Step:
-    """One operation, ready to call.
-
-    Attributes
-    ----------
-    operation : Operation
-    operator : Operator
-    bound : dict of str to (ndarray or str)
-        Constants by name, already in the dtype of the profile.
-    frees : tuple of str
-        Variables that no later step reads.
-    profile : Profile
-    """
-
-    operation: Operation
-    operator: Operator
-    bound: dict
-    frees: tuple
-    profile: Profile
-
-    def __call__(self, values):
-        """Compute the outputs from ``values`` and put them there."""
-        operation = self.operation
-        arguments = {parameter: self._argument(names, values) for parameter, names in operation.inputs.items()}
-        try:
-            with np.errstate(all="ignore"):  # infinities and NaN are results here, and are reported as such
-                results = self.operator.function(**arguments)
-        except UnsupportedOperator as error:
-            raise UnsupportedOperator(f"{operation}: {error}") from error
-        except UNFIT as error:
-            raise BadInput(f"{operation} cannot be computed ({error}); export it again") from error
-        results = results if isinstance(results, (tuple, list)) else (results,)
-        if len(results) != len(operation.outputs):
-            raise BadInput(f"{operation} gives {len(results)} values, not {len(operation.outputs)}; export it again")
-        for output, result in zip(operation.outputs, results, strict=True):
-            values[output.name] = self.profile.store(_of_shape(np.asarray(result), output, operation), output.dtype)
-
-    def _argument(self, names, values):
-        if isinstance(names, tuple):
-            return tuple(self._argument(name, values) for name in names)
-        if names in self.bound:
-            return self.bound[names]
-        return values[names] if self.operator.exact else self.profile.load(values[names])
-
-
-def _of_shape(result, output, operation):
-    """``result``, checked against the shape that the program declares."""
-    fits = result.ndim == len(output.shape)
-    if not fits or any(want not in (None, have) for have, want in zip(result.shape, output.shape, strict=True)):
-        raise BadInput(f"{operation} gives {result.shape}, declared is {output.shape}; export it again")
-    return result
 
 
 def compile_steps(program, profile):
@@ -118,7 +39,7 @@ def compile_steps(program, profile):
             known.add(output.name)
     last = {}
     for index, operation in enumerate(program.operations):
-        last.update(dict.fromkeys((*_reads(operation), *(output.name for output in operation.outputs)), index))
+        last.update(dict.fromkeys((*operation.reads, *(output.name for output in operation.outputs)), index))
     kept = set(program.constants) | {feature.name for feature in program.outputs}
     frees = [[] for _ in program.operations]
     for name, index in last.items():
@@ -127,12 +48,6 @@ def compile_steps(program, profile):
     loaded = {}
     pairs = zip(program.operations, frees, strict=True)
     return [_step(operation, tuple(done), program, profile, loaded) for operation, done in pairs]
-
-
-def _reads(operation):
-    """All names that an operation refers to."""
-    for names in operation.inputs.values():
-        yield from names if isinstance(names, tuple) else (names,)
 
 
 def _check(operation, known):
@@ -149,7 +64,7 @@ def _check(operation, known):
     absent = [parameter for parameter in operator.required if parameter not in operation.inputs]
     if absent:
         raise BadInput(f"{operation} lacks parameter {absent[0]!r}; the file is damaged, export it again")
-    for name in _reads(operation):
+    for name in operation.reads:
         if name not in known:
             raise BadInput(f"{operation} reads {name!r}, which nothing computes before; export it again")
     for output in operation.outputs:
@@ -169,7 +84,7 @@ def _step(operation, frees, program, profile, loaded):
     """A Step; ``loaded`` shares the converted constants between steps."""
     operator = OPERATORS[operation.type]
     bound = {}
-    for name in _reads(operation):
+    for name in operation.reads:
         if name in program.constants:
             if name not in loaded:
                 loaded[name] = _bindable(program.constants[name], profile)
@@ -201,7 +116,7 @@ def run_steps(steps, values):
             del values[name]
 
 
-def trace_steps(steps, values, layers):
+def trace_steps(steps, values, layers, shadow):
     """Execute, and show every value before it is freed.
 
     Parameters
@@ -210,14 +125,20 @@ def trace_steps(steps, values, layers):
         As for ``run_steps``.
     layers : dict of str to str
         Layer by variable name.
+    shadow : Shadow
+        The same run in float64.
 
     Yields
     ------
     OpRecord
     """
-    for step in steps:
+    for index, step in enumerate(steps):
         step(values)
+        evidence = Evidence(
+            step, index, {name: values[name] for name in step.operation.reads if name in values}, shadow
+        )
         for output in step.operation.outputs:
-            yield OpRecord(output.name, step.operation.type, layers.get(output.name), values[output.name])
+            value = values[output.name]
+            yield OpRecord(output.name, step.operation.type, layers.get(output.name), value, evidence)
         for name in step.frees:
             del values[name]

@@ -23,5 +23,13 @@ class Operation:
     inputs: dict
     outputs: tuple
 
+    @property
+    def reads(self) -> list:
+        """Names of everything that it refers to, constants included."""
+        names = []
+        for value in self.inputs.values():
+            names += [value] if isinstance(value, str) else value
+        return names
+
     def __str__(self):
         return f"{self.type} {self.name!r}"

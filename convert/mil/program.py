@@ -9,6 +9,7 @@ from ...refimpl.errors import BadInput
 from .execute import compile_steps, run_steps, trace_steps
 from .pairing import read_pairing
 from .profiles import profile_named
+from .record import Shadow
 from .values import Variable
 
 
@@ -128,15 +129,17 @@ class Program:
         ------
         OpRecord
             In execution order; an operator with several outputs (split) gives one record for each. A value is freed
-            when nothing needs it any more, so keep only what you want.
+            when nothing needs it any more, so keep only what you want. Asking each record for its ``shadow`` before
+            the next one runs the program a second time in float64, beside the first.
 
         Raises
         ------
         UnsupportedOperator, BadInput
             As ``predict``, at the call and not at the first value.
         """
-        chosen = profile_named(profile)
-        return trace_steps(self._compiled(chosen), self._bind(inputs, chosen), self.layers())
+        chosen, exact = profile_named(profile), profile_named("float64")
+        shadow = Shadow(lambda: (self._compiled(exact), self._bind(inputs, exact)))
+        return trace_steps(self._compiled(chosen), self._bind(inputs, chosen), self.layers(), shadow)
 
     def layers(self):
         """Layer name by variable name, from the sidecar beside the package; empty when there is none."""

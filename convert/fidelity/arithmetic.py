@@ -1,0 +1,177 @@
+"""The arithmetic of every executed operation: the error made here against its bound, and what it passes on.
+
+An operation is computed again in float64 from the very inputs that it had. What it is off by then was made here, and
+has to lie within the deterministic bound of the declared profile (`karat.refimpl.numerics.bounds`). A wrong factor that
+hides inside the bound shows in all elements together: that is the gain.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...refimpl.metrics import rms
+from ...refimpl.numerics.formats import FORMATS, spacing
+
+DISTINCT = 2**14  # different results that the gain is estimated from
+CHANCE = 2.0**-40  # that honest rounding is taken for a gain
+OCTAVES = range(-25, 17)  # of the histogram of magnitudes
+
+
+@dataclass(frozen=True)
+class OperatorFigures:
+    """One output of one operation of the typed run; floating numbers only.
+
+    Attributes
+    ----------
+    name, op_type, layer, dtype : str
+        Variable, MIL operator, layer of the golden model ("" when it belongs to none), type the value is held in.
+    local_rms, local_max : float
+        Error made here: against float64 from the same inputs.
+    share : float or None
+        Largest local error over its bound; above 1 the arithmetic is wrong. Of operators that are rounded correctly
+        0 where every bit agrees, else infinity. None where no bound is known.
+    inherited_rms : float
+        Error that came in and was passed on: float64 from the same inputs against a run in float64 throughout.
+    size_rms, largest : float
+        Root mean square and largest magnitude of the value.
+    amplification : float or None
+        Relative inherited error over the largest relative error of an input.
+    gain, gain_limit : float
+        Systematic factor minus one, and what honest rounding stays below; 0 and infinity where too little is known.
+    subnormals : float
+        Share of results that are subnormal.
+    magnitudes : tuple of int
+        How many values are zero or below 2^-25, in [2^-25, 2^-24), ... and 2^16 or above or not finite.
+    """
+
+    name: str
+    op_type: str
+    layer: str
+    dtype: str
+    local_rms: float
+    local_max: float
+    share: float | None
+    inherited_rms: float
+    size_rms: float
+    largest: float
+    amplification: float | None
+    gain: float
+    gain_limit: float
+    subnormals: float
+    magnitudes: tuple[int, ...]
+
+    @property
+    def wrong(self) -> bool:
+        """Whether rounding under the profile cannot explain the value."""
+        return (self.share or 0) > 1 or abs(self.gain) > self.gain_limit
+
+    @property
+    def note(self) -> str:
+        """What is wrong, as one sentence."""
+        share = self.share or 0.0
+        if share > 1:
+            many = "it rounds correctly or is wrong" if math.isinf(share) else f"{share:.3g} x its bound"
+            return f"{self.op_type} {self.name} is off by up to {self.local_max:.2g} from its own inputs, {many}"
+        return (
+            f"{self.op_type} {self.name} gives {1 + self.gain:.6f} times what its inputs give, "
+            f"honest rounding 1 within {self.gain_limit:.1g}"
+        )
+
+
+def figures(record, layer, relative):
+    """Measure one record; asks for its shadow.
+
+    Parameters
+    ----------
+    record : OpRecord
+    layer : str
+    relative : dict of str to float
+        Relative error of every variable so far against the float64 run; this one's is added.
+
+    Returns
+    -------
+    OperatorFigures or None
+        None for values that are not floating.
+    """
+    fmt = FORMATS.get(record.value.dtype.name)
+    if fmt is None:
+        return None
+    with np.errstate(all="ignore"):
+        value = record.value.astype(np.float64)
+        share, local = _share(record, fmt)
+        gain, limit = (0.0, math.inf) if record.correctly_rounded else _gain(record, value, fmt)
+        size, shadow = rms(record.shadow), record.shadow
+        inherited, total = rms(record.exact - shadow), rms(value - shadow)
+        sizes = np.abs(value)
+        before = max((relative.get(name, 0.0) for name in record.evidence.inputs), default=0.0)
+        relative[record.name] = total / size if size else 0.0
+        amplification = inherited / size / before if before and size else None
+        subnormal = np.count_nonzero((sizes > 0) & (sizes < 2.0**fmt.min_exponent)) / max(sizes.size, 1)
+        largest = float(np.max(np.where(np.isnan(sizes), np.inf, sizes), initial=0.0))
+        return OperatorFigures(
+            record.name,
+            record.op_type,
+            layer,
+            fmt.name,
+            *local,
+            share,
+            inherited,
+            rms(value),
+            largest,
+            amplification,
+            gain,
+            limit,
+            subnormal,
+            _magnitudes(sizes),
+        )
+
+
+def _share(record, fmt):
+    """(largest local error over its bound, (root mean square, maximum) of the local error)."""
+    if record.correctly_rounded:
+        nearest = record.exact.astype(fmt.name)
+        equal = np.array_equal(record.value, nearest, equal_nan=True)
+        if equal and np.array_equal(nearest, record.exact):  # nothing was rounded
+            return 0.0, (0.0, 0.0)
+        error = record.local_error
+        return (0.0 if equal else math.inf), (rms(error), float(np.max(error, initial=0.0)))
+    error, bound = record.local_error, record.bound
+    local = (rms(error), float(np.max(error, initial=0.0)))
+    if bound is None:
+        return None, local
+    ratio = np.where(error > 0, error / bound, 0.0)
+    return float(np.max(np.where(np.isnan(ratio), np.inf, ratio), initial=0.0)), local
+
+
+def _gain(record, value, fmt):
+    """Systematic relative error over distinct results, and its limit for honest rounding.
+
+    Weighted least squares of value = (1 + g) exact. If the roundings are independent and have mean zero, which is the
+    model of Higham & Mary (SIAM J. Sci. Comput. 41(5), 2019. doi:10.1137/18M1226312), Hoeffding's inequality keeps
+    |g| below the limit but for `CHANCE`. Equal results are one observation; those below the normal range, which all
+    round the same way, are none.
+    """
+    if record.bound is None:
+        return 0.0, math.inf
+    step = max(1, value.size // (4 * DISTINCT))
+    exact, found, bound = (array.ravel()[::step] for array in (record.exact, value, record.bound))
+    good = np.isfinite(found) & np.isfinite(bound) & (np.abs(exact) >= 2.0**fmt.min_exponent)
+    exact, places = np.unique(exact[good], return_index=True)
+    if not exact.size:
+        return 0.0, math.inf
+    keep = slice(None, None, max(1, exact.size // DISTINCT))
+    exact, places = exact[keep], places[keep]
+    bound = np.maximum(bound[good][places], spacing(exact, fmt) / 2)
+    weight = np.square(exact / bound).sum()
+    gain = np.sum((found[good][places] - exact) * exact / np.square(bound)) / weight
+    return float(gain), float(math.sqrt(2 * math.log(2 / CHANCE) / weight))
+
+
+def _magnitudes(sizes):
+    """Counts of magnitudes by octave."""
+    _, exponent = np.frexp(sizes)  # 2^(e - 1) <= |x| < 2^e
+    first, last = OCTAVES[0], OCTAVES[-1]
+    octave = np.clip(exponent - 1 - first + 1, 0, last - first + 1)
+    octave = np.where(sizes == 0, 0, np.where(np.isfinite(sizes), octave, last - first + 1))
+    return tuple(np.bincount(octave.ravel(), minlength=len(OCTAVES) + 1).tolist())
