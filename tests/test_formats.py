@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karat.refimpl.numerics.formats import FLOAT16, FLOAT32, FORMATS, spacing, stands_for
+from karat.refimpl.numerics.formats import FLOAT16, FLOAT32, FORMATS, nearest, spacing, stands_for
 
 HALVES = st.floats(width=16, allow_nan=False, allow_infinity=False)
 NUMBERS = st.floats(-60000, 60000, width=32)
@@ -36,6 +36,14 @@ def test_a_number_of_no_such_format_stands_for_nothing(x):
 
 def test_nothing_finite_stands_for_what_overflows():
     assert stands_for([np.inf, 65504.0, 1.0], [70000.0] * 3, FLOAT16).tolist() == [True, False, False]
+
+
+@given(st.integers(0, 2**64 - 1), st.floats(-70000, 70000))
+def test_nearest_is_what_a_conversion_gives(bits, common):
+    x = np.array([np.uint64(bits).view(np.float64), common, common * 1e-6, 65519.999, 65520.0, -0.0])
+    for name, fmt in FORMATS.items():
+        with np.errstate(all="ignore"):
+            np.testing.assert_array_equal(nearest(x, fmt), x.astype(name).astype(np.float64))
 
 
 def test_limits_are_numpy_s():

