@@ -1,10 +1,10 @@
-"""The constants of a package, each held against the expression of the checkpoint that it stands for."""
+"""The constants of a package, each held bit for bit against the expression of the checkpoint that it stands for."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...refimpl.numerics.formats import FLOAT16, FORMATS, spacing, stands_for
+from ...refimpl.numerics.formats import FLOAT16, FORMATS, spacing
 
 # Constants that an operator carries: MIL parameter -> what it stands for. A string is a parameter of the layer.
 EXPECTED = {
@@ -36,7 +36,8 @@ class Entry:
     dtype : str
         Its stored type.
     wrong : int
-        Elements further than half a unit in the last place from the expression.
+        Elements that are not the expression rounded to nearest even, from float64 or from float32 (as converters
+        compute), in the stored type.
     note : str
         For a wrong constant: which element, found, expected.
     """
@@ -61,11 +62,27 @@ class Ledger:
         not, the golden side carries the rounded parameter instead, so that the defect also shows in the values.
     untraced : list of str
         Floating-point constants that stand for nothing known; the golden side carries nothing for them.
+    unread : list of str
+        Floating-point constants that nothing of the output depends on.
+    arguments : int
+        How many constants are no numbers but shapes, axes, pads and indices: what they do is proved where data is
+        moved (movement.py), and held by the run in float64 elsewhere.
     """
 
     entries: list[Entry] = field(default_factory=list)
     carried: dict[str, np.ndarray] = field(default_factory=dict)
     untraced: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    arguments: int = 0
+
+    @property
+    def owners(self) -> dict[str, list[str]]:
+        """What every stored constant stands for: several expressions where a converter stored equal ones once."""
+        found = {}
+        for entry in self.entries:
+            if entry.constant:
+                found.setdefault(entry.constant, []).append(entry.expression)
+        return found
 
     def defects(self):
         """Wrong entries by layer."""
@@ -109,6 +126,9 @@ def keep_ledger(model, program, pairs, graph, size):
             traced |= {name for _, name, _ in constants}
         _enter(ledger, pair, constants, _expected(pair, expected, known), known, graph, traced)
         ledger.untraced += [name for _, name, _ in constants if name not in traced]
+    read = {name for op in graph.operation.values() for name in op.reads} & set(program.constants)
+    floats = [name for name, value in program.constants.items() if value.dtype.name in FORMATS]
+    ledger.unread, ledger.arguments = [name for name in floats if name not in read], len(read.difference(floats))
     return ledger
 
 
@@ -204,7 +224,8 @@ def _hold(layer, key, exact, name, value, dtype, factor=1.0, mean: np.ndarray = 
         note = f"{key} is not in the package" if wrong else ""
         return Entry(layer, key, "", stored, wrong, note), rounded
     found = value.astype(np.float64).reshape(exact.shape)  # converters reshape biases; their values tell the order
-    good = stands_for(found, exact, fmt) | stands_for(found, single, fmt)
+    with np.errstate(over="ignore"):
+        good = (found == rounded) | (found == single.astype(stored))
     good |= _kept_from_zero(found, exact, rounded, fmt)
     good &= np.isfinite(found)  # infinity is the nearest number to what overflows, and yet no number
     if good.all():

@@ -121,11 +121,8 @@ class Verdict:
 
     def summary(self) -> list[str]:
         """What the table means, one sentence a line."""
-        held = sum(1 for e in self.ledger.entries if not e.wrong)
-        lines = [f"{held} of {len(self.ledger.entries)} constants are the nearest of their type to what they stand for"]
+        lines = self._constant_lines()
         lines += self.notes
-        if self.ledger.untraced:
-            lines.append(f"constants that stand for nothing known: {', '.join(self.ledger.untraced)}")
         if self.shares:
             causes = ", ".join(f"{cause} {decibel:.1f} dB" for cause, decibel in self.shares.items())
             lines.append(f"loss against the golden picture: {causes}")
@@ -138,6 +135,20 @@ class Verdict:
             reason = f"{self.culprit.verdict} at {self.culprit.layer}{kind}: {self.culprit.note}"
         compared = sum(1 for row in self.rows if row.variable)
         lines.append(f"{answer}: {reason}; {compared} of {len(self.rows)} values compared")
+        return lines
+
+    def _constant_lines(self):
+        ledger = self.ledger
+        held = sum(1 for e in ledger.entries if not e.wrong)
+        lines = [
+            f"{held} of {len(ledger.entries)} constants are bit for bit what they stand for, rounded to their type"
+        ]
+        shared = {name: owners for name, owners in ledger.owners.items() if len(owners) > 1}
+        if shared:
+            name, owners = max(shared.items(), key=lambda item: len(item[1]))
+            lines[0] += f"; {len(shared)} are stored once for several layers ({name} for {len(owners)})"
+        for what, names in (("stand for nothing known", ledger.untraced), ("are read by nothing", ledger.unread)):
+            lines += [f"constants that {what}: {', '.join(names)}"] if names else []
         return lines
 
     def _range_lines(self):
@@ -153,7 +164,8 @@ class Verdict:
     def to_json(self) -> str:
         """The verdict as JSON.
 
-        "faithful", "rows", "operators", "shares", "range", "error", "constants", "untraced", "notes", "profile".
+        "faithful", "rows", "operators", "shares", "range", "error", "constants", "owners", "untraced",
+        "unread", "notes", "profile".
         """
         rows = []
         for row in self.rows:
@@ -169,7 +181,9 @@ class Verdict:
             "rows": rows,
             "operators": [asdict(found) for found in self.operators],
             "constants": [asdict(entry) for entry in self.ledger.entries],
+            "owners": self.ledger.owners,
             "untraced": self.ledger.untraced,
+            "unread": self.ledger.unread,
             "notes": list(self.notes),
         }
         return json.dumps(_finite(document), indent=1, allow_nan=False)

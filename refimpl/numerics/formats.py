@@ -101,32 +101,3 @@ def nearest(x, fmt):
         rounded = np.rint(x / unit) * unit  # exact but for the rint: the unit is a power of two
         rounded = np.where(np.isfinite(x), rounded, x)
     return np.where(np.abs(rounded) > fmt.largest, np.copysign(np.inf, x), rounded)
-
-
-def stands_for(constant, expression, fmt):
-    """Where a stored constant is a nearest number of ``fmt`` to the exact value it stands for.
-
-    Parameters
-    ----------
-    constant, expression : array_like of float64, same shape
-    fmt : Format
-        The format the constant is stored in.
-
-    Returns
-    -------
-    ndarray of bool
-        True where no number of the format is nearer to the expression than the constant: within half a unit in the
-        last place.
-
-    Examples
-    --------
-    >>> stands_for([0.2, 0.199951171875], [0.2, 0.2], FLOAT16)
-    array([False,  True])
-    """
-    constant, expression = np.asarray(constant, np.float64), np.asarray(expression, np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):  # too large a number rounds to infinity
-        nearest = expression.astype(fmt.name).astype(np.float64)  # round to nearest, ties to even
-        representable = constant.astype(fmt.name).astype(np.float64) == constant
-        # at a tie either neighbour is as near; below a power of two the numbers lie twice as close as above it
-        close = np.isfinite(nearest) & (np.abs(constant - expression) <= np.abs(nearest - expression))
-    return (constant == nearest) | (close & representable)
