@@ -9,6 +9,7 @@ import numpy as np
 from rich.table import Table
 
 from ...refimpl.numerics.formats import FLOAT16, NEURAL_ENGINE_LARGEST
+from .certificate import Certificate
 from .judge import DEFECT, OK, OVERFLOW, UNKNOWN, Row
 from .ledger import Ledger
 from .picture_error import PictureError
@@ -37,6 +38,8 @@ class Verdict:
         What a reader should know beside the rows.
     error : PictureError or None
         Where in the picture the package's error lies; None where the pictures' shapes differ.
+    certificate : Certificate or None
+        What no image can do to the package's range, where that was asked for.
     """
 
     rows: list[Row]
@@ -47,6 +50,7 @@ class Verdict:
     output: np.ndarray = field(repr=False)
     notes: tuple[str, ...] = ()
     error: PictureError | None = None
+    certificate: Certificate | None = None
 
     @property
     def faithful(self) -> bool | None:
@@ -124,6 +128,7 @@ class Verdict:
             causes = ", ".join(f"{cause} {decibel:.1f} dB" for cause, decibel in self.shares.items())
             lines.append(f"loss against the golden picture: {causes}")
         lines += self._range_lines()
+        lines += self.certificate.lines() if self.certificate else []
         lines += self.error.lines() if self.error else []
         answer = {True: "faithful", False: "NOT FAITHFUL", None: "UNKNOWN"}[self.faithful]
         reason = "only rounding"
@@ -147,7 +152,7 @@ class Verdict:
     def to_json(self) -> str:
         """The verdict as JSON.
 
-        "faithful", "rows", "shares", "range", "error", "constants", "untraced", "notes", "profile".
+        "faithful", "rows", "shares", "range", "certificate", "error", "constants", "untraced", "notes", "profile".
         """
         rows = []
         for row in self.rows:
@@ -158,6 +163,7 @@ class Verdict:
             "profile": self.profile,
             "shares": self.shares,
             "range": self.range_report(),
+            "certificate": self.certificate.to_dict() if self.certificate else None,
             "error": self.error.to_dict() if self.error else None,
             "rows": rows,
             "constants": [asdict(entry) for entry in self.ledger.entries],
