@@ -196,7 +196,7 @@ def test_scores_and_weighted_sums_of_normalised_rows(seed):
 def two_convolutions(seed, pad=1):
     """(exact bounds, bounds by rules, and by the rules for boxes alone) of two convolutions of any image in [0, 1]."""
     rng = np.random.default_rng(seed)
-    first = {"weight": rng.normal(size=(5, 2, 3, 3)), "bias": 3 * rng.normal(size=5)}
+    first = {"weight": rng.normal(size=(5, 2, 3, 3)), "bias": 30 * rng.normal(size=5)}
     second = {"weight": rng.normal(size=(2, 5, 3, 3)), "bias": rng.normal(size=2)}
     options = {"pad_type": "custom", "pad": [pad, pad, pad, pad]}
 
