@@ -20,6 +20,8 @@ Weights = Annotated[str | None, typer.Option("--weights", "-w", help="zoo:NAME, 
 Json = Annotated[Path | None, typer.Option("--json", help="also write the result here")]
 Average = Annotated[int, typer.Option(help="2: a x3 QuickSRNet followed by 2x2 averaging")]
 
+Range = Annotated[bool, typer.Option("--range", help="also bound every value for all images in [0, 1]")]
+
 
 @app.callback()
 def options(debug: Annotated[bool, typer.Option("--debug", help="show a traceback when something fails")] = False):
@@ -35,11 +37,12 @@ def verify(
     input: Annotated[Path | None, typer.Option("--input", "-i", help="picture to run; default: a photograph")] = None,
     json: Json = None,
     average: Average = 1,
+    range: Range = False,
 ):
     """Compare a converted network with its golden reference, layer by layer."""
     from .verify import run_verify
 
-    raise typer.Exit(run_verify(console, package, weights, input, json, average))
+    raise typer.Exit(run_verify(console, package, weights, input, json, average, range))
 
 
 @app.command()
@@ -76,8 +79,16 @@ def run(
 
 
 @app.command()
-def inspect(package: Annotated[Path, typer.Argument(help=".mlpackage")], json: Json = None):
-    """Say what a Core ML package holds."""
+def inspect(
+    package: Annotated[Path, typer.Argument(help=".mlpackage")],
+    json: Json = None,
+    range: Range = False,
+):
+    """Say what a Core ML package holds; with --range: 0 it cannot overflow, 1 an image does it, 2 not known."""
+    if range:
+        from .ranges import run_range
+
+        raise typer.Exit(run_range(console, package, json))
     from .packages import run_inspect
 
     run_inspect(console, package, json)

@@ -1,6 +1,7 @@
 """``karat verify``: from what a person typed to a verdict on the terminal."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,12 @@ from ..refimpl.metrics import luma, psnr
 from .example import low_resolution, photograph
 from .outputs import check_output, write_bytes
 from .picture import read_picture
-from .progress import stages
+from .progress import bar, stages
 
 EMBEDDED = "zoo:quicksrnet-small-x2"
 
 
-def run_verify(console, package=None, weights=None, picture=None, json=None, average=1):
+def run_verify(console, package=None, weights=None, picture=None, json=None, average=1, certificate=False):
     """Verify a package, or a network that is exported to Core ML FP16 first.
 
     Parameters
@@ -33,12 +34,15 @@ def run_verify(console, package=None, weights=None, picture=None, json=None, ave
         Also write the verdict there.
     average : int
         See `karat.refimpl.models.quicksrnet.Config`.
+    certificate : bool
+        Also bound the range for all images.
 
     Returns
     -------
     int
         Exit code: 0 faithful, 1 not, 2 could not be judged.
     """
+    from ..convert.fidelity.certificate import certify
     from ..convert.fidelity.verify import STAGES, verify
     from ..convert.mil import open_package
 
@@ -60,6 +64,9 @@ def run_verify(console, package=None, weights=None, picture=None, json=None, ave
         program = open_package(package)
         x, note = fit(x, program.inputs[0].shape)
         verdict = verify(model, program, x, progress=progress)
+    if certificate:
+        with bar("range for all images") as progress:
+            verdict = replace(verdict, certificate=certify(program, progress=progress))
     name = picture.name if picture else "the astronaut photograph's bicubic half"
     title = f"{weights or EMBEDDED}, {origin}, on {name}{note}: {x.shape[2]} x {x.shape[3]} pixels"
     for line in _lines(title, verdict, model.scale, picture, console):

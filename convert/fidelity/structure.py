@@ -1,11 +1,15 @@
 """Is it the same network? The package in float64 against the golden model in float64, layer by layer."""
 
+from collections.abc import Iterator
+
 import numpy as np
+
+from ..mil.record import OpRecord
 
 TOLERANCE = 1e-10  # float64 roundoff 1e-16 times the condition of a network; a wrong constant or axis is far above
 
 
-def lockstep(models, program, pairs, x, profile="float64"):
+def lockstep(models, program, pairs, x, profile="float64") -> Iterator[tuple[str, tuple[np.ndarray, ...], OpRecord]]:
     """Run golden models and the package together, so that a layer is held until its partner has come.
 
     Parameters

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ...refimpl.numerics.formats import FLOAT16, NEURAL_ENGINE_LARGEST
 from .arithmetic import OperatorFigures
+from .certificate import Certificate
 from .judge import DEFECT, OK, OVERFLOW, UNKNOWN, Row
 from .ledger import Ledger
 from .picture_error import PictureError
@@ -40,6 +41,8 @@ class Verdict:
         Where in the picture the package's error lies; None where the pictures' shapes differ.
     operators : tuple of OperatorFigures
         The arithmetic of every executed operation, in execution order.
+    certificate : Certificate or None
+        What no image can do to the package's range, where that was asked for.
     """
 
     rows: list[Row]
@@ -51,6 +54,7 @@ class Verdict:
     notes: tuple[str, ...] = ()
     error: PictureError | None = None
     operators: tuple[OperatorFigures, ...] = ()
+    certificate: Certificate | None = None
 
     @property
     def faithful(self) -> bool | None:
@@ -127,6 +131,7 @@ class Verdict:
             causes = ", ".join(f"{cause} {decibel:.1f} dB" for cause, decibel in self.shares.items())
             lines.append(f"loss against the golden picture: {causes}")
         lines += self._range_lines()
+        lines += self.certificate.lines() if self.certificate else []
         lines += self.error.lines() if self.error else []
         answer = {True: "faithful", False: "NOT FAITHFUL", None: "UNKNOWN"}[self.faithful]
         reason = "only rounding"
@@ -164,8 +169,8 @@ class Verdict:
     def to_json(self) -> str:
         """The verdict as JSON.
 
-        "faithful", "rows", "operators", "shares", "range", "error", "constants", "owners", "untraced",
-        "unread", "notes", "profile".
+        "faithful", "rows", "operators", "shares", "range", "certificate", "error", "constants", "owners",
+        "untraced", "unread", "notes", "profile".
         """
         rows = []
         for row in self.rows:
@@ -177,6 +182,7 @@ class Verdict:
             "profile": self.profile,
             "shares": self.shares,
             "range": self.range_report(),
+            "certificate": self.certificate.to_dict() if self.certificate else None,
             "error": self.error.to_dict() if self.error else None,
             "rows": rows,
             "operators": [asdict(found) for found in self.operators],

@@ -47,6 +47,10 @@ FLOAT64 = Format("float64", 53, -1022, float(np.finfo(np.float64).max))
 # Where one author saw the multiply-accumulate units of Apple's Neural Engine saturate (arXiv:2606.22283): a hypothesis
 NEURAL_ENGINE_LARGEST = 2.0**15
 EXPONENT_BITS = np.int64(0x7FF << 52)  # of a float64
+# The same author's finding on M1 and A14: a slice along the width that does not begin at 0 multiplies by 16 inside, so
+# that values above 4094 become infinite (fixed from A15 on): a hypothesis too
+NEURAL_ENGINE_SLICE_GAIN = 16.0
+NEURAL_ENGINE_SLICE_LARGEST = FLOAT16.largest / NEURAL_ENGINE_SLICE_GAIN
 FORMATS = {f.name: f for f in (FLOAT16, FLOAT32, FLOAT64)}
 
 

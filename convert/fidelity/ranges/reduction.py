@@ -1,0 +1,81 @@
+"""Sums, means and extremes over axes and windows, and interpolation: weights that are not negative keep the order."""
+
+import math
+
+import numpy as np
+
+from ...mil.ops import OPERATORS
+from .bounds import Bounds, bounds
+from .rounding import TINY, gamma
+from .rules import rule
+
+
+def _monotone(name, terms):
+    """Register an operator that grows with every element of x; ``terms`` bounds the roundings on the way."""
+
+    def monotone(x, **parameters):
+        function = OPERATORS[name].function
+        low, high = function(x.low, **parameters), function(x.high, **parameters)
+        count = terms(x, parameters)
+        if not count:
+            return Bounds(low, high)
+        error = gamma(count + 8) * function(x.magnitude, **parameters) + count * TINY
+        return Bounds(low - error, high + error)
+
+    rule(name)(monotone)
+
+
+def _window(x, parameters):
+    return int(np.prod(parameters["kernel_sizes"]))
+
+
+def _reduced(x, parameters):
+    axes = parameters.get("axes")
+    return math.prod(x.shape) if axes is None else math.prod(x.shape[int(axis)] for axis in np.ravel(axes))
+
+
+for _name in ("reduce_max", "reduce_min", "max_pool"):
+    _monotone(_name, lambda x, parameters: 0)
+for _name in ("reduce_sum", "reduce_mean"):
+    _monotone(_name, _reduced)
+_monotone("avg_pool", _window)
+
+
+def _by_square(name, terms):
+    """Register a function of the magnitudes: sums of squares or of absolute values."""
+
+    def squared(x, **parameters):
+        least = np.where((x.low <= 0) & (x.high >= 0), 0, np.minimum(np.abs(x.low), np.abs(x.high)))
+        ends = [OPERATORS[name].function(side, **parameters) for side in (least, x.magnitude)]
+        error = gamma(terms(x, parameters) + 8) * ends[1] + math.sqrt(TINY)
+        return Bounds(ends[0] - error, ends[1] + error)
+
+    rule(name)(squared)
+
+
+for _name in ("reduce_sum_square", "reduce_l1_norm", "reduce_l2_norm"):
+    _by_square(_name, _reduced)
+_by_square("l2_pool", _window)
+
+
+@rule("reduce_argmax", "reduce_argmin")
+def place(x, axis=-1, keep_dims=False, output_dtype="int32"):
+    """Some place along the axis."""
+    shape = bounds(np.max(x.low, axis=int(axis), keepdims=bool(keep_dims))).shape
+    return Bounds(np.zeros(shape), np.full(shape, x.shape[int(axis)] - 1.0))
+
+
+def _interpolation(name):
+    """Register an interpolation: weights 1 - w and w, rounded to the type of x."""
+
+    def interpolated(x, **parameters):
+        function = OPERATORS[name].function
+        low, high = function(x.low, **parameters), function(x.high, **parameters)
+        error = gamma(16) * x.magnitude.max() + TINY  # weights round too: neighbours as large as the largest
+        return Bounds(low - error, high + error)
+
+    rule(name)(interpolated)
+
+
+for _name in ("upsample_bilinear", "resize_bilinear", "resize"):
+    _interpolation(_name)
