@@ -64,9 +64,10 @@ def measure(model, carrying, program, pairs, graph, x, profile):
             found = figures(record, layer_of.get(record.name, ""), relative)
             operators |= {record.name: found} if found else {}
         if layer:
-            same = values[0].shape == record.value.shape
-            rows[layer] = _figures(*values, record.shadow, record.value) if same else None
-    return rows, operators, (values[0], record.shadow, record.value)  # of ":output"
+            golden, carried = values
+            same = golden.shape == record.value.shape
+            rows[layer] = _figures(golden, carried, record.shadow, record.value) if same else None
+    return rows, operators, (golden, record.shadow, record.value)  # of ":output"
 
 
 def owners(pairs, graph):
