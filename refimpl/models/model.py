@@ -76,6 +76,15 @@ class Model:
         """Names of the layers that leave every picture of (H, W) as it is, so that a converter may drop them."""
         return self.architecture.idle(self.config, size)
 
+    def movements(self, size: tuple[int, int]) -> dict[str, tuple]:
+        """Layers that only move numbers, at a picture of (H, W): layer -> (the layer it reads, the function)."""
+        return self.architecture.movements(self.config, self.parameters, size)
+
+    @property
+    def operands(self) -> dict[str, tuple]:
+        """What layers read of others before they compute: layer -> (the other layer, operand, the function)."""
+        return self.architecture.operands(self.config)
+
     def carrying(self, constants: Mapping[str, np.ndarray]) -> "Model":
         """The same network with some parameters replaced, as float64: what a package stored instead of them."""
         carried = {name: np.asarray(value, np.float64) for name, value in constants.items()}

@@ -143,6 +143,19 @@ def layers(config: Config) -> dict[str, str]:
     return names
 
 
+def movements(config, parameters, size) -> dict[str, tuple]:
+    """Layers that only move numbers: layer -> (the layer that it reads, from that layer's tensor to its own)."""
+    found = {"depth_to_space": ("clip_output", lambda x: pixel_shuffle(x, config.subpixel))}
+    if config.unshuffle > 1:
+        found["space_to_depth"] = (f"cnn.{2 * config.layers + 1}", lambda x: pixel_unshuffle(x, config.unshuffle))
+    return found
+
+
+def operands(config) -> dict[str, tuple]:
+    """What layers read of others but moved: nothing."""
+    return {}
+
+
 def expressions(config, parameters, size) -> dict[str, np.ndarray]:
     """QuickSRNet has no constants but its parameters and the clips' bounds, which are exact in every format."""
     return {}

@@ -18,10 +18,23 @@ from ..ops import (
     relative_position_bias,
     upsample_nearest,
 )
+from . import swinir_movements
 from .swin_blocks import EPS, conv, residual_convolution, residual_group, to_image, to_tokens
 from .swinir_config import Config, derive, parameter_shapes, recognises, upsample_convolutions
 
-__all__ = ["NAME", "Config", "derive", "expressions", "idle", "layers", "parameter_shapes", "recognises", "steps"]
+__all__ = [
+    "NAME",
+    "Config",
+    "derive",
+    "expressions",
+    "idle",
+    "layers",
+    "movements",
+    "operands",
+    "parameter_shapes",
+    "recognises",
+    "steps",
+]
 
 NAME = "swinir"
 # The official code holds the mean as float32 outside the state_dict; float64 carries those rounded values.
@@ -229,6 +242,16 @@ def idle(config: Config, size: tuple[int, int]) -> set[str]:
     fits = not any(n % config.multiple_of_window for n in size)
     plain = config.channels != 3 and config.img_range == 1
     return ({":pad", ":crop"} if fits else set()) | ({":normalise", ":denormalise"} if plain else set())
+
+
+def movements(config, parameters, size) -> dict[str, tuple]:
+    """Layers that only move numbers: see `swinir_movements.movements`."""
+    return swinir_movements.movements(config, layers(config), parameters, size)
+
+
+def operands(config) -> dict[str, tuple]:
+    """What attention reads of qkv: see `swinir_movements.operands`."""
+    return swinir_movements.operands(config, layers(config))
 
 
 def _operator(name, shapes):

@@ -1,0 +1,135 @@
+"""Data movement, proved: integer labels go through the package's operations and through the golden layer.
+
+Where both give the same labels in the same places, they move every number of every picture to the same place.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..mil.extract import extract
+
+# MIL operators that only move numbers
+MOVING = {"reshape", "transpose", "expand_dims", "squeeze", "flatten2d", "reshape_like", "identity", "cast", "reverse"}
+MOVING |= {"gather", "gather_nd", "gather_along_axis", "slice_by_index", "slice_by_size", "concat", "stack", "split"}
+MOVING |= {"tile", "pad", "pixel_shuffle", "pixel_unshuffle", "depth_to_space", "space_to_depth"}
+MOVING |= {"upsample_nearest_neighbor", "resize_nearest_neighbor"}
+
+
+@dataclass(frozen=True)
+class Movement:
+    """A chain of operations that only moves numbers, against what the golden model does there.
+
+    Attributes
+    ----------
+    layer, source : str
+        From the tensor of ``source`` ("" is the picture) to that of ``layer``, or to what it reads.
+    operand : str
+        Empty for the layer itself; else the operand of its operator.
+    count : int
+        Numbers that were followed.
+    wrong : int
+        Those that come from another place than in the golden model.
+    note : str
+        The first of them.
+    """
+
+    layer: str
+    source: str
+    operand: str
+    count: int
+    wrong: int = 0
+    note: str = ""
+
+
+def prove_movements(model, program, pairs, graph, size):
+    """Follow labels through every rearrangement of the golden model that the package does without computing.
+
+    Parameters
+    ----------
+    model : Model
+    program : Program
+    pairs : dict of str to Pair
+    graph : Graph
+    size : tuple of int
+        (H, W) of the picture.
+
+    Returns
+    -------
+    list of Movement
+        Rearrangements that the package merges with arithmetic are left out: the run in float64 holds them.
+    """
+    proved, moves = [], model.movements(size)
+    for layer in moves:
+        source, function = _resolved(layer, moves, pairs)
+        begin, end = _variable(source, program, pairs), pairs[layer].output
+        if end is not None:
+            proved.append(_follow(layer, source, "", function, program, graph, begin, end))
+    for layer, (source, operand, function) in model.operands.items():
+        begin, end = pairs[source].output, pairs[layer].output
+        operation = _reading(graph, begin, end, operand) if begin and end else None
+        if operation is not None:
+            swapped = operation.inputs.get(f"transpose_{operand}")
+            flip = swapped is not None and bool(program.constants.get(swapped, False))
+            name = operation.inputs[operand]
+            proved.append(_follow(layer, source, operand, function, program, graph, begin, name, flip))
+    return [movement for movement in proved if movement is not None]
+
+
+def _resolved(layer, moves, pairs):
+    """(source, function) of a layer; a source that the package has no variable for is itself moved from further up."""
+    source, function = moves[layer]
+    while source in moves and pairs[source].output is None:
+        source, before = moves[source]
+        function = _after(function, before)
+    return source, function
+
+
+def _after(function, before):
+    return lambda x: function(before(x))
+
+
+def _variable(source, program, pairs):
+    return pairs[source].output if source else program.inputs[0].name
+
+
+def _reading(graph, begin, end, operand):
+    """The one operation with that operand that computes ``end`` from ``begin`` and does not only move."""
+    group = [op for op in graph.group(end, {begin}) if op.type not in MOVING and operand in op.inputs]
+    reads = [op for op in group if op.type in ("matmul", "mul") and begin in graph.upstream.get(op.inputs[operand], ())]
+    return reads[-1] if reads else None
+
+
+def _follow(layer, source, operand, function, program, graph, begin, end, flip=False):
+    """Compare the labels at ``end``; None where something is computed on the way, or the way begins elsewhere."""
+    if begin is None or begin == end:
+        return None
+    operations = graph.group(end, {begin})
+    computed = {out.name for op in operations for out in op.outputs}
+    variables = {name for op in operations for name in op.reads} - computed - set(program.constants)
+    if not operations or variables != {begin} or any(op.type not in MOVING for op in operations):
+        return None
+    part = extract(program, [end], [begin])
+    shape = part.inputs[0].shape
+    if None in shape:
+        return None
+    labels = np.arange(1.0, np.prod(shape) + 1).reshape(shape)  # 0 is what a pad puts in
+    found = part.predict({begin: labels}, profile="float64")[end]
+    found = found.swapaxes(-1, -2) if flip else found
+    wanted = function(labels)
+    if found.shape != wanted.shape:
+        return None  # another layout of the same thing, or a shape defect, which is called elsewhere
+    places = np.argwhere(found != wanted)
+    if not len(places):
+        return Movement(layer, source, operand, found.size)
+    place = tuple(places[0])
+    note = f"{end}[{', '.join(map(str, place))}] comes from {_place(found[place], shape)} of {begin}, expected"
+    note += f" {_place(wanted[place], shape)}; {len(places)} of {found.size} numbers are in a wrong place"
+    return Movement(layer, source, operand, found.size, len(places), note)
+
+
+def _place(label, shape):
+    """Where a label was put."""
+    if label == 0:
+        return "a constant"
+    return f"[{', '.join(str(int(i)) for i in np.unravel_index(int(label) - 1, shape))}]"
