@@ -48,7 +48,4 @@ class Graph:
 
 def references(operation):
     """Names of the variables that an operation reads, constants included."""
-    names = []
-    for value in operation.inputs.values():
-        names += [value] if isinstance(value, str) else value
-    return names
+    return operation.reads()

@@ -131,8 +131,7 @@ def compile_steps(program, profile):
 
 def _reads(operation):
     """All names that an operation refers to."""
-    for names in operation.inputs.values():
-        yield from names if isinstance(names, tuple) else (names,)
+    return operation.reads()
 
 
 def _check(operation, known):

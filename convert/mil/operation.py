@@ -23,5 +23,12 @@ class Operation:
     inputs: dict
     outputs: tuple
 
+    def reads(self):
+        """Names of the variables and constants that it reads, in the order of its parameters."""
+        names = []
+        for value in self.inputs.values():
+            names += [value] if isinstance(value, str) else value
+        return names
+
     def __str__(self):
         return f"{self.type} {self.name!r}"
