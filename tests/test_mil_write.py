@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from mil_programs import DATA, model, one_operation, operation
@@ -124,6 +124,7 @@ def test_constants_of_every_size_are_bit_identical(tmp_path_factory, value, kind
 
 
 @pytest.mark.filterwarnings("ignore")
+@settings(max_examples=5)  # an export takes a second
 @given(configs(), st.sampled_from(["float16", "float32"]), st.sampled_from(["iOS16", "iOS17", "iOS18"]))
 def test_exported_networks_are_written_as_they_were(tmp_path_factory, config, precision, target):
     folder = tmp_path_factory.mktemp("write")

@@ -19,8 +19,8 @@ WEIGHTS = "@model_path/weights/weight.bin"
 NUMBER_OF = {name: number for number, name in DATA_TYPES.items()}
 BLOB_CODE = {name: code for code, name in BLOB_TYPES.items()}
 IN_FILE = {"float16", "float32", "int8", "uint8", "int16", "uint16"}  # what coremltools puts into weight.bin, too
-STORED = IN_FILE | {"int32", "bool", "str"}
-AMBIGUOUS = {"int8", "uint8"}  # since CoreML8 they may have been 1 to 6 bits wide: the reader widens those
+STORED = IN_FILE | {"int32", "uint32", "bool", "str"}
+AMBIGUOUS = {"int8", "uint8"}  # of compressed weights since CoreML8: may have been 1 to 6 bits, the reader widens
 
 
 def write_package(program, path):
@@ -115,6 +115,8 @@ class _Writer:
     def __init__(self, program):
         self.program, self.bound, self.records = program, set(), []
         self.attributes_only = program.opset in ("CoreML5", "CoreML6", "CoreML7")  # of what decompresses weights
+        compressed = [operation for operation in program.operations if operation.type.startswith("constexpr_")]
+        self.widened = set() if self.attributes_only else {name for op in compressed for name in op.reads()}
         self.end = HEADER.size
 
     def operation(self, operation):
@@ -153,7 +155,7 @@ class _Writer:
     def value(self, array, name, large=False):
         """A Value message; ``large`` ones may lie in the weight file."""
         kind = _kind(array)
-        if kind not in STORED or (kind in AMBIGUOUS and not self.attributes_only):
+        if kind not in STORED or (kind in AMBIGUOUS and name in self.widened):
             known = ", ".join(sorted(STORED))
             raise BadInput(f"constant {name!r} is {kind} in {self.program.opset}, karat writes {known}; cut elsewhere")
         type_ = _tensor_type(kind, array.shape, name)
@@ -186,7 +188,7 @@ def _little(array):
 def _tensor(array, kind):
     """A TensorValue message, in the field that coremltools uses for the type."""
     numbers = array.ravel().tolist()
-    lists = {"float32": "floats", "int32": "ints", "bool": "bools", "str": "strings"}
+    lists = {"float32": "floats", "int32": "ints", "int16": "ints", "uint16": "ints", "bool": "bools", "str": "strings"}
     if kind in lists:
         return Message(**{lists[kind]: Message(values=numbers)})
     return Message(bytes=Message(values=_little(array)))
