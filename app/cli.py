@@ -38,11 +38,14 @@ def verify(
     json: Json = None,
     average: Average = 1,
     range: Range = False,
+    culprit: Annotated[
+        Path | None, typer.Option("--culprit", help="new folder for the smallest part that shows the defect")
+    ] = None,
 ):
     """Compare a converted network with its golden reference, layer by layer."""
     from .verify import run_verify
 
-    raise typer.Exit(run_verify(console, package, weights, input, json, average, range))
+    raise typer.Exit(run_verify(console, package, weights, input, json, average, range, culprit))
 
 
 @app.command()
@@ -69,13 +72,16 @@ def export(
 def run(
     package: Annotated[Path, typer.Argument(help=".mlpackage")],
     input: Annotated[Path, typer.Option("--input", "-i", help="picture, or .npz with one array per input")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="picture, or .npz")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="picture, or .npz")] = None,
     profile: Annotated[str, typer.Option(help="fp32-accumulate, float32 or float64")] = "fp32-accumulate",
+    against: Annotated[
+        Path | None, typer.Option(help=".npz of expected outputs; exit 1 when rounding does not explain the difference")
+    ] = None,
 ):
     """Execute a Core ML package on this machine."""
     from .packages import run_package
 
-    run_package(console, package, input, output, profile)
+    raise typer.Exit(run_package(console, package, input, output, profile, against))
 
 
 @app.command()

@@ -14,6 +14,7 @@ from ..convert.mil import open_package
 from ..convert.mil.ops import OPERATORS
 from ..refimpl.errors import BadInput
 from ..refimpl.load import load
+from .against import run_against
 from .outputs import check_output, write_bytes
 from .picture import FORMATS, check_target, read_picture, write_picture
 
@@ -31,23 +32,41 @@ def run_export(console, weights, output, size, precision, storage, target, io, k
     console.print(f"{path} and {path.stem}.pairing.json written", highlight=False)
 
 
-def run_package(console, package, source, output, profile):
-    """Execute a package on a picture or on the arrays of an ``.npz``."""
-    check = check_output if Path(output).suffix.lower() == ".npz" else check_target
-    check(output, source, package)
+def run_package(console, package, source, output, profile, against=None):
+    """Execute a package on a picture or on the arrays of an ``.npz``, and hold the results against expected ones.
+
+    Returns
+    -------
+    int
+        Exit code: 1 when ``against`` is given and rounding does not explain the difference.
+    """
+    if output is None and against is None:
+        raise BadInput("nothing is to be done with the result, expected -o FILE or --against FILE.npz; give one")
+    if output is not None:
+        check = check_output if Path(output).suffix.lower() == ".npz" else check_target
+        check(output, source, package, *([against] if against else []))
     program = open_package(package)
     inputs = _inputs(program, Path(source))
+    expected = _arrays(Path(against)) if against else None
     results = program.predict(inputs, profile=profile)
+    if output is not None:
+        _write_results(output, results)
+    for name, value in results.items():
+        low, high = (float(f(value)) for f in (np.min, np.max))
+        console.print(f"{name}: {value.dtype} {value.shape} from {low:.4g} to {high:.4g}", highlight=False)
+    if output is not None:
+        console.print(f"{output} written", highlight=False)
+    return 0 if expected is None else run_against(console, program, inputs, results, expected, profile)
+
+
+def _write_results(output, results):
+    """Write an ``.npz`` of all outputs, or the picture."""
     if Path(output).suffix.lower() == ".npz":
         content = io.BytesIO()
         np.savez(content, **results)
         write_bytes(output, content.getvalue())
     else:
         write_picture(output, _picture(results))
-    for name, value in results.items():
-        low, high = (float(f(value)) for f in (np.min, np.max))
-        console.print(f"{name}: {value.dtype} {value.shape} from {low:.4g} to {high:.4g}", highlight=False)
-    console.print(f"{output} written", highlight=False)
 
 
 def _inputs(program, source):
@@ -56,6 +75,11 @@ def _inputs(program, source):
             names = ", ".join(feature.name for feature in program.inputs)
             raise BadInput(f"the package takes {names}, a picture is one input; give an .npz with these arrays")
         return {program.inputs[0].name: read_picture(source)[0]}
+    return _arrays(source)
+
+
+def _arrays(source):
+    """The arrays of an ``.npz`` by name."""
     try:
         with np.load(source, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}

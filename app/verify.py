@@ -18,7 +18,9 @@ from .progress import bar, stages
 EMBEDDED = "zoo:quicksrnet-small-x2"
 
 
-def run_verify(console, package=None, weights=None, picture=None, json=None, average=1, certificate=False):
+def run_verify(
+    console, package=None, weights=None, picture=None, json=None, average=1, certificate=False, culprit=None
+):
     """Verify a package, or a network that is exported to Core ML FP16 first.
 
     Parameters
@@ -36,6 +38,8 @@ def run_verify(console, package=None, weights=None, picture=None, json=None, ave
         See `karat.refimpl.models.quicksrnet.Config`.
     certificate : bool
         Also bound the range for all images.
+    culprit : Path or None
+        New folder for the smallest part of the package that shows its first defect.
 
     Returns
     -------
@@ -43,6 +47,7 @@ def run_verify(console, package=None, weights=None, picture=None, json=None, ave
         Exit code: 0 faithful, 1 not, 2 could not be judged.
     """
     from ..convert.fidelity.certificate import certify
+    from ..convert.fidelity.culprit import check_folder
     from ..convert.fidelity.verify import STAGES, verify
     from ..convert.mil import open_package
 
@@ -50,6 +55,8 @@ def run_verify(console, package=None, weights=None, picture=None, json=None, ave
         raise BadInput(f"{package} came without its checkpoint; name it with --weights")
     if json:
         check_output(json, picture, weights, package)
+    if culprit:
+        check_folder(culprit)
     explicit = {"average": average} if average != 1 else {}
     model = load(weights or EMBEDDED, **explicit)
     x = read_picture(picture)[0] if picture else low_resolution(model.scale)
@@ -72,9 +79,26 @@ def run_verify(console, package=None, weights=None, picture=None, json=None, ave
     for line in _lines(title, verdict, model.scale, picture, console):
         text = isinstance(line, str)  # text is printed as it is, whatever brackets a file name has
         console.print(line, highlight=False, markup=not text, emoji=False, soft_wrap=text)
+    if culprit:
+        console.print(
+            _write_culprit(verdict, model, program, x, culprit), highlight=False, markup=False, soft_wrap=True
+        )
     if json:
         write_bytes(json, verdict.to_json().encode())
     return {True: 0, False: 1, None: 2}[verdict.faithful]
+
+
+def _write_culprit(verdict, model, program, x, folder):
+    """Write the part of the package that shows its defect: what to say about it."""
+    from ..convert.fidelity.culprit import command, write_culprit
+
+    part = write_culprit(verdict, model, program, x, folder)
+    if part is None:
+        reason = "the package is faithful" if verdict.faithful else "no defect was found, only what could not be judged"
+        return f"{reason}: there is nothing to write into {folder}"
+    size = f"{len(part.program.operations)} of {len(program.operations)} operations"
+    doubt = "" if part.shows else " (on this machine it agrees: only the judged run was wrong)"
+    return f"{part.layer} alone, {size}, is in {folder}; this shows the defect{doubt}:\n{command(part, folder)}"
 
 
 def _lines(title, verdict, scale, picture, console):

@@ -55,7 +55,7 @@ PROFILES = {
 
 
 def profile_named(name):
-    """The profile of that name.
+    """The profile of that name; a Profile is itself.
 
     Raises
     ------
@@ -67,6 +67,8 @@ def profile_named(name):
     >>> profile_named("float64").held["float16"]
     'float64'
     """
+    if isinstance(name, Profile):
+        return name
     if name not in PROFILES:
         raise BadInput(f"there is no profile {name!r}; choose one of {', '.join(PROFILES)}")
     return PROFILES[name]

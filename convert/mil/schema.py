@@ -31,8 +31,9 @@ TYPES = {
         _3="repeated FeatureDescription output",
     ),
     "FeatureDescription": message_type(_1="string name", _2="string shortDescription", _3="FeatureType type"),
-    "FeatureType": message_type(_4="ImageFeatureType imageType"),
+    "FeatureType": message_type(_4="ImageFeatureType imageType", _5="ArrayFeatureType multiArrayType"),
     "ImageFeatureType": message_type(_1="int width", _2="int height", _3="int colorSpace"),
+    "ArrayFeatureType": message_type(_1="repeated int shape", _2="int dataType"),
     "Metadata": message_type(_1="string shortDescription", _2="string versionString", _100="map string userDefined"),
     "Program": message_type(_1="int version", _2="map Function functions"),
     "Function": message_type(
@@ -107,3 +108,5 @@ DATA_TYPES = {
     39: "uint3",
 }
 COLOR_SPACES = {10: "GRAYSCALE", 20: "RGB", 30: "BGR", 40: "GRAYSCALE_FLOAT16"}
+# ArrayFeatureType.ArrayDataType: what Core ML passes in and out
+ARRAY_TYPES = {"float16": 65552, "float32": 65568, "int32": 131104}
