@@ -18,7 +18,9 @@ from .progress import bar, stages
 EMBEDDED = "zoo:quicksrnet-small-x2"
 
 
-def run_verify(console, package=None, weights=None, picture=None, json=None, average=1, certificate=False):
+def run_verify(
+    console, package=None, weights=None, picture=None, json=None, average=1, certificate=False, report=None, plan=None
+):
     """Verify a package, or a network that is exported to Core ML FP16 first.
 
     Parameters
@@ -36,6 +38,10 @@ def run_verify(console, package=None, weights=None, picture=None, json=None, ave
         See `karat.refimpl.models.quicksrnet.Config`.
     certificate : bool
         Also bound the range for all images.
+    report : Path or None
+        Also write the page there.
+    plan : Path or None
+        JSON of ``karat plan``, drawn on the page.
 
     Returns
     -------
@@ -48,8 +54,11 @@ def run_verify(console, package=None, weights=None, picture=None, json=None, ave
 
     if package is not None and weights is None:
         raise BadInput(f"{package} came without its checkpoint; name it with --weights")
-    if json:
-        check_output(json, picture, weights, package)
+    for output in filter(None, (json, report)):
+        check_output(output, picture, weights, package, plan)
+    if json and report and json.resolve() == report.resolve():
+        raise BadInput(f"{report} is to hold the JSON and the page, expected two files; give one another name")
+    plan = _plan(plan, report)
     explicit = {"average": average} if average != 1 else {}
     model = load(weights or EMBEDDED, **explicit)
     x = read_picture(picture)[0] if picture else low_resolution(model.scale)
@@ -74,7 +83,20 @@ def run_verify(console, package=None, weights=None, picture=None, json=None, ave
         console.print(line, highlight=False, markup=not text, emoji=False, soft_wrap=text)
     if json:
         write_bytes(json, verdict.to_json().encode())
+    if report:
+        write_bytes(report, verdict.to_html(plan, title).encode())
     return {True: 0, False: 1, None: 2}[verdict.faithful]
+
+
+def _plan(path, report):
+    """The plan that the page shows, read before any work is done."""
+    if path and not report:
+        raise BadInput(f"{path} came without a page to draw it on; name one with --report")
+    if not path:
+        return None
+    from ..convert.fidelity.page import read_plan
+
+    return read_plan(path)
 
 
 def _lines(title, verdict, scale, picture, console):

@@ -194,6 +194,12 @@ class Verdict:
         }
         return json.dumps(_finite(document), indent=1, allow_nan=False)
 
+    def to_html(self, plan=None, title="karat verify") -> str:
+        """The verdict as one self-contained page; ``plan``, of `page.read_plan`, adds the curve of mixed precision."""
+        from .page import to_html
+
+        return to_html(self, plan, title)
+
 
 def _elided(name):
     """A long dotted name without its middle.
