@@ -21,6 +21,19 @@ def figure(value):
     return f"{value:{'.2e' if small else '.3g'}}".replace("e-0", "e-").replace("e+0", "e")
 
 
+def share(value):
+    """A share of a bound; what is below 1 is never rounded up to it, for above 1 stands a defect.
+
+    Examples
+    --------
+    >>> share(0.99999), share(1.0), share(1.0001), share(0.25), share(None)
+    ('0.999', '1', '1.001', '0.25', '-')
+    """
+    if value is None or not 0.999 < value < 1.01 or value == 1:
+        return figure(value)
+    return "0.999" if value < 1 else f"{math.ceil(1000 * value) / 1000:g}"
+
+
 def decibel(value):
     """A level in dB; None has none.
 

@@ -11,6 +11,13 @@ const text = (value, digits = 3) => {
   return n !== 0 && Math.abs(n) < 0.01 ? n.toExponential(digits - 1) : String(Number(n.toPrecision(digits)));
 };
 
+// As on the table: what is below 1 is never rounded up to it, for above 1 stands a defect.
+function ofBound(value) {
+  const n = number(value);
+  if (n === null || !(n > 0.999 && n < 1.01) || n === 1) return text(n);
+  return n < 1 ? "0.999" : String(Math.ceil(1000 * n) / 1000);
+}
+
 function element(name, content, attributes = {}) {
   const svg = ["svg", "rect", "line", "text", "title"].includes(name);
   const made = svg ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
@@ -126,7 +133,7 @@ function entry(name, value) {
 function figures(record) {
   const list = element("dl", []);
   for (const [key, name] of NAMES) if (record[key]) list.append(entry(name, record[key]));
-  for (const [key, name] of FIGURES) if ((record[key] ?? null) !== null) list.append(entry(name, text(record[key])));
+  for (const [key, name] of FIGURES) if ((record[key] ?? null) !== null) list.append(entry(name, (key === "share" ? ofBound : text)(record[key])));
   for (const [expression, dtype, held] of (record.at && data.constants[record.layer]) || [])
     list.append(entry(`constant ${expression}`, `${dtype}, ${held}`));
   return list;
@@ -137,7 +144,7 @@ function executed(places) {
   for (const i of places) {
     const link = element("button", `${data.operators[i].operator} ${data.operators[i].name}`, { type: "button" });
     link.addEventListener("click", () => visit("operators", i));
-    list.append(entry(link, `${text(data.operators[i].share)} of its bound`));
+    list.append(entry(link, `${ofBound(data.operators[i].share)} of its bound`));
   }
   return list;
 }

@@ -7,6 +7,7 @@ from itertools import groupby, pairwise
 from ....refimpl.numerics.formats import FLOAT16, NEURAL_ENGINE_LARGEST
 from ..verdict import _elided
 from .figures import decibel, figure, log_ends, log_place, place
+from .figures import share as share_text
 
 BLOCK = re.compile(r"(.+\.\d+)([.:].+)")
 FIGURES = ("dtype", "local_rms", "local_max", "share", "inherited_rms", "size_rms", "largest", "amplification")
@@ -121,7 +122,8 @@ def _cells(r, block, tail, errors):
 
 def _bar(kind, value, low, high, most=math.inf):
     beyond = value is not None and not value <= most
-    return {"kind": kind, "text": figure(value), "length": log_place(value, low, high), "beyond": beyond}
+    text = share_text(value) if kind == "share" else figure(value)
+    return {"kind": kind, "text": text, "length": log_place(value, low, high), "beyond": beyond}
 
 
 def tone(verdict):

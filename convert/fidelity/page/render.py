@@ -8,7 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from .charts import budget, dots, heat
-from .figures import decibel, figure, plain
+from .figures import decibel, figure, plain, share
 from .pictures import pictures
 from .plan import curve
 from .records import records, strip, table
@@ -115,8 +115,8 @@ def _tiles(verdict):
     if report["largest"] is not None:
         tiles.append(("largest magnitude", figure(report["largest"]), "", f"at {report['layer']}"))
     if verdict.operators:
-        share = max((figures.share for figures in verdict.operators if figures.share is not None), default=None)
-        tiles.append(("largest error", figure(share), "of its bound", f"{len(verdict.operators)} operators"))
+        most = max((figures.share for figures in verdict.operators if figures.share is not None), default=None)
+        tiles.append(("largest error", share(most), "of its bound", f"{len(verdict.operators)} operators"))
     return [*tiles, ("arithmetic", verdict.profile, "", "profile of the run")]
 
 
