@@ -1,9 +1,11 @@
 """Verdicts to draw, made without a network: any figure, any name."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 
+from karat.convert.fidelity.arithmetic import OperatorFigures
 from karat.convert.fidelity.judge import Row
 from karat.convert.fidelity.ledger import Entry, Ledger
 from karat.convert.fidelity.measure import Measured
@@ -48,14 +50,12 @@ def operator(i, name=None, layer="cnn.0", **more):
         "largest": 2.0 + i,
         "subnormals": 0.001,
         "magnitudes": magnitudes,
-        "wrong": False,
-        "note": "",
     }
-    return SimpleNamespace(**figures | more)
+    return OperatorFigures(**figures | more)
 
 
 def measured(i):
-    return Measured(1e-15 * i, 1e-3, 1e-3, 40.0 + i % 40, 2.0 + i, 1e-4, 1e-3, 0.5, 2.0)
+    return Measured(1e-15 * i, 1e-3, 1e-3, 40.0 + i % 40, 2.0 + i, 1e-4, 1e-3)
 
 
 def seen(defect=False, name=None, odd=None, layers=6, per_layer=1):
@@ -68,25 +68,22 @@ def seen(defect=False, name=None, odd=None, layers=6, per_layer=1):
         layer = f"cnn.{i}" if layers < 20 else f"layers.{i // 60}.residual_group.blocks.{i // 18 % 6}.attn.step{i}"
         layer = name or layer
         own = [operator(len(operators) + k, name, layer) for k in range(per_layer)]
+        if odd and not rows:
+            own[0] = replace(odd, name=own[0].name)
         operators += own
         kind = {True: ("defect", "constant"), None: ("unknown", "")}.get(defect, ("ok", "")) if i == 2 else ("ok", "")
         note = (name or "cnn_2_bias[5] is 0.003, expected 0.013") if kind[0] != "ok" else ""
-        row = Row(layer, "conv", *kind, note, name or f"conv_{i}", "float16", "sidecar", 1e-15, measured(i))
-        rows.append((row, own))
-    if odd:
-        odd.name, rows[0][1][0], operators[0] = operators[0].name, odd, odd
+        variable = name or f"conv_{i}"
+        rows.append(Row(layer, "conv", *kind, note, variable, "float16", "sidecar", 1e-15, measured(i), tuple(own)))
     rng = np.random.default_rng(0)
     golden = rng.random((1, 3, 32, 48))
     output = golden + rng.normal(size=golden.shape) * 1e-4
     ledger = Ledger([Entry(name or "cnn.2", name or "cnn.2.bias", "c", "float16", 1, name or "one is wrong")])
     shares = {"total": 72.4, "weights": 74.0, "input": 80.0, "arithmetic": 78.5}
     error = picture_error(golden, output, 2, 8)
-    base = Verdict(
-        [row for row, _ in rows], shares, ledger, "fp32-accumulate", golden, output, (name or "a note",), error
-    )
-    shown = [Seen(row, operators=tuple(own), local_rms=own[0].local_rms, share=own[0].share) for row, own in rows]
-    culprit = None if defect is False else shown[2]
-    verdict = Seen(base, rows=shown, operators=operators, culprit=culprit, budget=BUDGET, certificate=certificate(name))
+    notes = (name or "a note",)
+    base = Verdict(rows, shares, ledger, "fp32-accumulate", golden, output, notes, error, tuple(operators))
+    verdict = Seen(base, budget=BUDGET, certificate=certificate(name))
     verdict.to_html = lambda *words, **named: Verdict.to_html(verdict, *words, **named)
     return verdict
 
