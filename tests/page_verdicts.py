@@ -16,7 +16,12 @@ PLAN = {
     "target": 85.0,
     "achieved": 85.6,
     "kept": [{"name": "conv_1", "type": "conv", "layer": "cnn.2"}],
-    "curve": [{"operators": n, "predicted": 70.0 + n, "measured": 70.5 + n if n % 2 else None} for n in range(12)],
+    "operators": 30,
+    "curve": [
+        {"operators": n, "predicted": 70.0 + n, "measured": 70.5 + n if n % 2 else None, "kind": "curve"}
+        for n in range(12)
+    ]
+    + [{"operators": 9, "predicted": 10.0, "measured": 10.0, "kind": "classes"}],
     "union": {"types": ["conv"], "operators": 9, "measured": 86.0},
 }
 

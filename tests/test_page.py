@@ -238,13 +238,17 @@ def test_dots_stand_in_their_order():
 
 
 levels = st.one_of(st.none(), st.floats(-1e3, 1e3), st.just("inf"))
-points = st.fixed_dictionaries({"operators": st.integers(0, 10**4), "predicted": levels, "measured": levels})
+kinds = st.sampled_from(["curve", "plan", "classes"])
+points = {"operators": st.integers(0, 10**4), "predicted": levels, "measured": levels, "kind": kinds}
 
 
-@given(levels, levels, st.lists(points, max_size=6), st.one_of(st.none(), st.integers(0, 900)))
+@given(levels, levels, st.lists(st.fixed_dictionaries(points), max_size=6), st.one_of(st.none(), st.integers(0, 900)))
 def test_every_point_of_a_plan_lies_inside_the_drawing(target, achieved, found, union):
     union = None if union is None else {"types": [], "operators": union, "measured": 70.0}
-    drawn = curve({"target": target, "achieved": achieved, "curve": found, "kept": [], "union": union})
+    plan = {"target": target, "achieved": achieved, "curve": found, "kept": [], "union": union, "operators": 10**4}
+    drawn = curve(plan)
+    shown = [p for p in found if p["kind"] == "curve" and p["predicted"] not in (None, "inf")]
+    assert sorted(p["operators"] for p in shown) == [p["operators"] for p in drawn["predicted"]]
     width, height, left, right, top, bottom = drawn.pop("size")
     for point in (point for kind in drawn.values() for point in kind):
         assert left - 0.1 <= point["x"] <= width - right + 0.1
@@ -264,6 +268,11 @@ def test_what_is_no_plan_is_refused(tmp_path, text):
     (tmp_path / "plan.json").write_text(text)
     with pytest.raises(BadInput, match=r"plan\.json .*; make one with"):
         read_plan(tmp_path / "plan.json")
+
+
+def test_a_target_that_is_missed_is_said(wrong):
+    assert "is not reached" not in to_html(wrong, PLAN)
+    assert "is not reached" in to_html(wrong, PLAN | {"achieved": 84.0})
 
 
 def test_read_plan(tmp_path):
@@ -293,7 +302,7 @@ def test_the_command_writes_the_page(verify, tmp_path):
     assert verify("--report", "out.html", "--plan", "plan.json") == 1
     html = (tmp_path / "out.html").read_text("utf-8")
     assert "zoo:quicksrnet-small-x2, exported to Core ML FP16 just now" in html
-    assert "1 operators kept in float32" in html
+    assert "1 of 30 operators kept in float32" in html
 
 
 @pytest.mark.parametrize(

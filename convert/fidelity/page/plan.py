@@ -37,7 +37,7 @@ def read_plan(path):
     try:
         curve(plan)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        fields = "target, achieved, curve, kept and union"
+        fields = "target, achieved, operators, curve, kept and union"
         raise BadInput(f"{path} holds no plan, expected {fields}; {advice}") from None
     return plan
 
@@ -48,8 +48,9 @@ def curve(plan):
     Parameters
     ----------
     plan : dict
-        "target", "achieved": dB; "curve": list of {"operators", "predicted", "measured"}; "kept": list of {"name",
-        "type", "layer"}; "union", the best of whole classes: {"types", "operators", "measured"} or None.
+        "target", "achieved": dB; "operators": how many can be kept; "kept": list of {"name", "type", "layer"};
+        "curve": list of {"operators", "predicted", "measured", "kind"}, of the kind "curve" those that are drawn;
+        "union", the best of whole classes: {"types", "operators", "measured"} or None.
 
     Returns
     -------
@@ -58,10 +59,12 @@ def curve(plan):
         "across", "up": ticks.
     """
     target, kept, achieved = _number(plan["target"]), len(plan["kept"]), _number(plan["achieved"])
-    pareto = [(int(p["operators"]), _number(p["predicted"]), _number(p["measured"])) for p in plan["curve"]]
+    drawn = [p for p in plan["curve"] if p["kind"] == "curve"]
+    pareto = [(int(p["operators"]), _number(p["predicted"]), _number(p["measured"])) for p in drawn]
     classes = plan["union"] and (int(plan["union"]["operators"]), _number(plan["union"]["measured"]))
     levels = [target, achieved, *(level for p in pareto for level in p[1:]), *(classes[1:] if classes else ())]
     levels = [level for level in levels if level is not None] or [0.0]
+    int(plan["operators"])  # is named, not drawn
     most = max([kept, 1, *(p[0] for p in pareto), *(classes[:1] if classes else ())])
     across, up = _steps(0, most, whole=True), _steps(min(levels), max(levels))
 
