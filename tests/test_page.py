@@ -270,6 +270,13 @@ def test_what_is_no_plan_is_refused(tmp_path, text):
         read_plan(tmp_path / "plan.json")
 
 
+def test_every_limit_of_the_certificate_has_its_word(page):
+    said = re.findall(r'<li class="(\w*)">(?:<span class="mark">(\w+)</span> )?(.*?)</li>', page)
+    assert ("good", "certified", "cannot exceed 65504") in said
+    assert ("unsure", "open", "may exceed 32768 at cnn.2") in said
+    assert ("", "", "searched 200 images") in said
+
+
 def test_a_target_that_is_missed_is_said(wrong):
     assert "is not reached" not in to_html(wrong, PLAN)
     assert "is not reached" in to_html(wrong, PLAN | {"achieved": 84.0})

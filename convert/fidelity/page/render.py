@@ -121,10 +121,10 @@ def _tiles(verdict):
 
 
 def _certificate(certificate):
-    """Its sentences: (tone, status, sentence), one for each limit first; what follows has no status."""
+    """Its sentences: (tone, word, sentence), one for each limit first; what follows has no word."""
     held = [limit["status"] for limit in certificate.to_dict()["limits"].values()]
-    tones = {"certified": "good", "may": "unsure", "does": "bad"}
-    return [(tones.get(status, ""), status, line) for status, line in zip_longest(held, certificate.lines())]
+    words = {"certified": ("good", "certified"), "may": ("unsure", "open"), "does": ("bad", "exceeded")}
+    return [(*words.get(status, ("", "")), line) for status, line in zip_longest(held, certificate.lines())]
 
 
 def _maps(error):
