@@ -14,7 +14,7 @@ from ..refimpl.errors import BadInput
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 PIPED = 160  # columns where nobody looks: no layer's name is broken, and grep finds it
 console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED)
-CONVERT_EXTRA = {"torch", "coremltools"}
+CONVERT_EXTRA = {"torch", "coremltools", "jinja2"}
 
 Weights = Annotated[str | None, typer.Option("--weights", "-w", help="zoo:NAME, .pth or .safetensors")]
 Json = Annotated[Path | None, typer.Option("--json", help="also write the result here")]
@@ -38,14 +38,19 @@ def verify(
     json: Json = None,
     average: Average = 1,
     range: Range = False,
+    budget: Annotated[bool, typer.Option("--budget", help="measure what every cause of error alone costs")] = False,
     culprit: Annotated[
         Path | None, typer.Option("--culprit", help="new folder for the smallest part that shows the defect")
     ] = None,
+    report: Annotated[Path | None, typer.Option(help="also write a page to look at, NAME.html")] = None,
+    plan: Annotated[Path | None, typer.Option(help="of `karat plan --json`, for the page")] = None,
 ):
     """Compare a converted network with its golden reference, layer by layer."""
     from .verify import run_verify
+    from .verify_outputs import Wanted
 
-    raise typer.Exit(run_verify(console, package, weights, input, json, average, range, culprit))
+    wanted = Wanted(json, report, plan, culprit, range, budget)
+    raise typer.Exit(run_verify(console, package, weights, input, average, wanted))
 
 
 @app.command()

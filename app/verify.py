@@ -11,16 +11,14 @@ from ..refimpl.errors import BadInput
 from ..refimpl.load import load
 from ..refimpl.metrics import luma, psnr
 from .example import low_resolution, photograph
-from .outputs import check_output, write_bytes
 from .picture import read_picture
 from .progress import bar, stages
+from .verify_outputs import Wanted
 
 EMBEDDED = "zoo:quicksrnet-small-x2"
 
 
-def run_verify(
-    console, package=None, weights=None, picture=None, json=None, average=1, certificate=False, culprit=None
-):
+def run_verify(console, package=None, weights=None, picture=None, average=1, wanted=None):
     """Verify a package, or a network that is exported to Core ML FP16 first.
 
     Parameters
@@ -32,31 +30,25 @@ def run_verify(
         What `karat.load` takes; the embedded network by default, but needed for a package.
     picture : Path or None
         The network's input; the embedded photograph's bicubic half by default.
-    json : Path or None
-        Also write the verdict there.
     average : int
         See `karat.refimpl.models.quicksrnet.Config`.
-    certificate : bool
-        Also bound the range for all images.
-    culprit : Path or None
-        New folder for the smallest part of the package that shows its first defect.
+    wanted : Wanted, optional
+        What to write, and whether to bound the range for all images.
 
     Returns
     -------
     int
         Exit code: 0 faithful, 1 not, 2 could not be judged.
     """
+    from ..convert.fidelity.budget import error_budget
     from ..convert.fidelity.certificate import certify
-    from ..convert.fidelity.culprit import check_folder
     from ..convert.fidelity.verify import STAGES, verify
     from ..convert.mil import open_package
 
+    wanted = wanted or Wanted()
     if package is not None and weights is None:
         raise BadInput(f"{package} came without its checkpoint; name it with --weights")
-    if json:
-        check_output(json, picture, weights, package)
-    if culprit:
-        check_folder(culprit)
+    wanted.check(picture, weights, package)
     explicit = {"average": average} if average != 1 else {}
     model = load(weights or EMBEDDED, **explicit)
     x = read_picture(picture)[0] if picture else low_resolution(model.scale)
@@ -71,34 +63,24 @@ def run_verify(
         program = open_package(package)
         x, note = fit(x, program.inputs[0].shape)
         verdict = verify(model, program, x, progress=progress)
-    if certificate:
+    if wanted.certificate:
         with bar("range for all images") as progress:
             verdict = replace(verdict, certificate=certify(program, progress=progress))
+    if wanted.budget or wanted.report:
+        with bar("error budget") as progress:
+            verdict = replace(verdict, budget=error_budget(verdict, model, program, x, progress))
     name = picture.name if picture else "the astronaut photograph's bicubic half"
     title = f"{weights or EMBEDDED}, {origin}, on {name}{note}: {x.shape[2]} x {x.shape[3]} pixels"
-    for line in _lines(title, verdict, model.scale, picture, console):
-        text = isinstance(line, str)  # text is printed as it is, whatever brackets a file name has
-        console.print(line, highlight=False, markup=not text, emoji=False, soft_wrap=text)
-    if culprit:
-        console.print(
-            _write_culprit(verdict, model, program, x, culprit), highlight=False, markup=False, soft_wrap=True
-        )
-    if json:
-        write_bytes(json, verdict.to_json().encode())
+    _print(console, _lines(title, verdict, model.scale, picture, console))
+    _print(console, wanted.write(verdict, model, program, x, title))
     return {True: 0, False: 1, None: 2}[verdict.faithful]
 
 
-def _write_culprit(verdict, model, program, x, folder):
-    """Write the part of the package that shows its defect: what to say about it."""
-    from ..convert.fidelity.culprit import command, write_culprit
-
-    part = write_culprit(verdict, model, program, x, folder)
-    if part is None:
-        reason = "the package is faithful" if verdict.faithful else "no defect was found, only what could not be judged"
-        return f"{reason}: there is nothing to write into {folder}"
-    size = f"{len(part.program.operations)} of {len(program.operations)} operations"
-    doubt = "" if part.shows else " (on this machine it agrees: only the judged run was wrong)"
-    return f"{part.layer} alone, {size}, is in {folder}; this shows the defect{doubt}:\n{command(part, folder)}"
+def _print(console, lines):
+    """Text is printed as it is, whatever brackets a file name has."""
+    for line in lines:
+        text = isinstance(line, str)
+        console.print(line, highlight=False, markup=not text, emoji=False, soft_wrap=text)
 
 
 def _lines(title, verdict, scale, picture, console):

@@ -268,8 +268,8 @@ class FaultyDevice:
     def __getattr__(self, name):
         return getattr(self.program, name)
 
-    def _compiled(self, profile):
-        steps = self.program._compiled(profile)
+    def compiled(self, profile):
+        steps = self.program.compiled(profile)
         if profile.name == "float64":
             return steps
         return [self._faulty(step) if step.operation.name == self.variable else step for step in steps]

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ...refimpl.numerics.formats import FLOAT16, NEURAL_ENGINE_LARGEST
 from .arithmetic import OperatorFigures
+from .budget import Budget
 from .certificate import Certificate
 from .judge import DEFECT, OK, OVERFLOW, UNKNOWN, Row
 from .ledger import Ledger
@@ -43,6 +44,8 @@ class Verdict:
         The arithmetic of every executed operation, in execution order.
     certificate : Certificate or None
         What no image can do to the package's range, where that was asked for.
+    budget : Budget or None
+        What the picture loses by each cause alone, where that was asked for.
     """
 
     rows: list[Row]
@@ -55,6 +58,7 @@ class Verdict:
     error: PictureError | None = None
     operators: tuple[OperatorFigures, ...] = ()
     certificate: Certificate | None = None
+    budget: Budget | None = None
 
     @property
     def faithful(self) -> bool | None:
@@ -130,6 +134,7 @@ class Verdict:
         if self.shares:
             causes = ", ".join(f"{cause} {decibel:.1f} dB" for cause, decibel in self.shares.items())
             lines.append(f"loss against the golden picture: {causes}")
+        lines += self.budget.lines() if self.budget else []
         lines += self._range_lines()
         lines += self.certificate.lines() if self.certificate else []
         lines += self.error.lines() if self.error else []
@@ -169,7 +174,7 @@ class Verdict:
     def to_json(self) -> str:
         """The verdict as JSON.
 
-        "faithful", "rows", "operators", "shares", "range", "certificate", "error", "constants", "owners",
+        "faithful", "rows", "operators", "shares", "budget", "range", "certificate", "error", "constants", "owners",
         "untraced", "unread", "notes", "profile".
         """
         rows = []
@@ -182,6 +187,7 @@ class Verdict:
             "profile": self.profile,
             "shares": self.shares,
             "range": self.range_report(),
+            "budget": asdict(self.budget) | {"gap": self.budget.gap} if self.budget else None,
             "certificate": self.certificate.to_dict() if self.certificate else None,
             "error": self.error.to_dict() if self.error else None,
             "rows": rows,
@@ -193,6 +199,12 @@ class Verdict:
             "notes": list(self.notes),
         }
         return json.dumps(_finite(document), indent=1, allow_nan=False)
+
+    def to_html(self, plan=None, title="karat verify") -> str:
+        """The verdict as one self-contained page; ``plan``, of `page.read_plan`, adds the curve of mixed precision."""
+        from .page import to_html
+
+        return to_html(self, plan, title)
 
 
 def _elided(name):

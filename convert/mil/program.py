@@ -114,7 +114,7 @@ class Program:
         """
         chosen = profile_named(profile)
         values = self._bind(inputs, chosen)
-        run_steps(self._compiled(chosen), values)
+        run_steps(self.compiled(chosen), values)
         return {feature.name: values[feature.name] for feature in self.outputs}
 
     def trace(self, inputs, profile="fp32-accumulate"):
@@ -138,14 +138,15 @@ class Program:
             As ``predict``, at the call and not at the first value.
         """
         chosen, exact = profile_named(profile), profile_named("float64")
-        shadow = Shadow(lambda: (self._compiled(exact), self._bind(inputs, exact)))
-        return trace_steps(self._compiled(chosen), self._bind(inputs, chosen), self.layers(), shadow)
+        shadow = Shadow(lambda: (self.compiled(exact), self._bind(inputs, exact)))
+        return trace_steps(self.compiled(chosen), self._bind(inputs, chosen), self.layers(), shadow)
 
     def layers(self):
         """Layer name by variable name, from the sidecar beside the package; empty when there is none."""
         return {name: entry["layer"] for name, entry in read_pairing(self.path).items()}
 
-    def _compiled(self, profile):
+    def compiled(self, profile):
+        """The operations bound to a Profile: a list of Step, kept for the next run."""
         if profile.name not in self._steps:
             self._steps[profile.name] = compile_steps(self, profile)
         return self._steps[profile.name]
