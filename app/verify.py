@@ -65,7 +65,8 @@ def run_verify(console, package=None, weights=None, picture=None, average=1, wan
         verdict = verify(model, program, x, progress=progress)
     if wanted.certificate:
         with bar("range for all images") as progress:
-            verdict = replace(verdict, certificate=certify(program, progress=progress))
+            layers = {found.name: found.layer for found in verdict.operators}
+            verdict = replace(verdict, certificate=certify(program, layers, progress=progress))
     if wanted.budget or wanted.report:
         with bar("error budget") as progress:
             verdict = replace(verdict, budget=error_budget(verdict, model, program, x, progress))

@@ -56,8 +56,13 @@ class Row:
         """Root mean square of the errors that the layer's operations made, where each was made."""
         return math.hypot(*(found.local_rms for found in self.operators)) if self.operators else None
 
+    @property
+    def inherited_rms(self) -> float | None:
+        """Root mean square of the error that came in and was passed on by the layer's last operation."""
+        return self.operators[-1].inherited_rms if self.operators else None
 
-def judge(pairs, graph, ledger, differences, measured, operators, output):
+
+def judge(pairs, graph, ledger, movements, differences, measured, operators, output):
     """Judge every layer in the golden order.
 
     Parameters
@@ -65,6 +70,7 @@ def judge(pairs, graph, ledger, differences, measured, operators, output):
     pairs : dict of str to Pair
     graph : Graph
     ledger : Ledger
+    movements : list of Movement
     differences : list of dict of str to float
         Of `structure`, on each input.
     measured : dict of str to Measured or None
@@ -79,6 +85,7 @@ def judge(pairs, graph, ledger, differences, measured, operators, output):
         The first defect is the culprit; what fails downstream of it is "inherited".
     """
     constants, rows, broken = ledger.defects(), [], set()
+    moved = {m.layer: m.note for m in movements if m.wrong and not m.operand}
     names = {layer: pair.output for layer, pair in pairs.items()}
     if output not in names.values():
         names[":output"] = output
@@ -91,7 +98,7 @@ def judge(pairs, graph, ledger, differences, measured, operators, output):
         if name is None:
             verdict, kind, note = _missing(layer, pairs, _fails_after(layer, names, differences, constants))
         else:
-            verdict, kind, note = _verdict(layer, name, constants, structure, figures, executed)
+            verdict, kind, note = _verdict(layer, name, constants, moved, structure, figures, executed)
         wrong_input = None in broken or bool(name and broken & graph.upstream[name])
         if verdict in (DEFECT, OVERFLOW) and wrong_input and kind != "constant":  # wrong whatever comes in
             verdict, kind, note = INHERITED, "", "its input is already wrong"
@@ -122,12 +129,14 @@ def _fails_after(layer, names, differences, constants):
     return following not in (None, *constants) and any(d[following] > TOLERANCE for d in differences)
 
 
-def _verdict(layer, name, constants, structure, figures, executed):
+def _verdict(layer, name, constants, moved, structure, figures, executed):
     """(verdict, kind, note) of one layer by itself."""
     if layer in constants:
         return DEFECT, "constant", constants[layer].note
     if figures is None:
         return DEFECT, "structure", f"{name} has another shape than the layer"
+    if layer in moved:
+        return DEFECT, "structure", moved[layer]
     if structure > TOLERANCE:
         note = f"differs by {structure:.2g} in float64 with the package's own constants (roundoff: {TOLERANCE:g})"
         return DEFECT, "structure", note

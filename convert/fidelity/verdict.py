@@ -14,6 +14,7 @@ from .budget import Budget
 from .certificate import Certificate
 from .judge import DEFECT, OK, OVERFLOW, UNKNOWN, Row
 from .ledger import Ledger
+from .movement import Movement
 from .picture_error import PictureError
 
 LIMITS = {"fp16's 65504": FLOAT16.largest, "32768 (Neural Engine, reported)": NEURAL_ENGINE_LARGEST}
@@ -42,6 +43,8 @@ class Verdict:
         Where in the picture the package's error lies; None where the pictures' shapes differ.
     operators : tuple of OperatorFigures
         The arithmetic of every executed operation, in execution order.
+    movements : tuple of Movement
+        Rearrangements that were followed with labels.
     certificate : Certificate or None
         What no image can do to the package's range, where that was asked for.
     budget : Budget or None
@@ -57,6 +60,7 @@ class Verdict:
     notes: tuple[str, ...] = ()
     error: PictureError | None = None
     operators: tuple[OperatorFigures, ...] = ()
+    movements: tuple[Movement, ...] = ()
     certificate: Certificate | None = None
     budget: Budget | None = None
 
@@ -94,17 +98,17 @@ class Verdict:
 
         With ``compact``, for a narrow terminal, layers of one block stand under its name, without their operators.
 
-        "f64 diff" is the relative difference in float64, "error" the largest difference from the golden layer, "made
-        here" the root mean square of what the layer's own operations are off, and the bar under "bound" the largest
-        share that one of their errors is of its bound.
+        "f64 diff" is the relative difference in float64, "error" the largest difference from the golden layer. "made
+        here" is the root mean square of the error that the layer's own operations make, "came in" that of the error
+        that they pass on, and the bar the part of the power that was made here.
         """
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
         table.add_column("layer", overflow="fold")
         for name in ("type",) if compact else ("operator", "type"):
             table.add_column(name, no_wrap=True)
-        for name in ("f64 diff", "error", "SQNR", "max|x|", "made here"):
+        for name in ("f64 diff", "error", "SQNR", "max|x|", "made here", "came in"):
             table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("bound", no_wrap=True)
+        table.add_column("", no_wrap=True)
         table.add_column("verdict", no_wrap=True)
         block = ""
         for row in self.rows:
@@ -118,8 +122,8 @@ class Verdict:
                         table.add_row(_elided(inside[1]))
                     block, name = inside[1], f" {inside[2]}"
             figures = [f"{m.max_abs:.1e}", f"{m.sqnr:.1f}", f"{m.largest:.3g}"] if m else ["-"] * 3
-            figures.append("-" if row.local_rms is None else f"{row.local_rms:.0e}")
-            share = "-" if row.share is None or not math.isfinite(row.share) else _bar(row.share)
+            figures += ["-" if error is None else f"{error:.0e}" for error in (row.local_rms, row.inherited_rms)]
+            share = "-" if row.local_rms is None else _bar(_part(row.local_rms, row.inherited_rms))
             structure = "-" if row.structure is None else f"{row.structure:.0e}"
             verdict = f"[{_COLOURS.get(row.verdict, 'yellow')}]{row.verdict}[/]"
             dtype = row.dtype.replace("float", "fp")
@@ -130,6 +134,7 @@ class Verdict:
     def summary(self) -> list[str]:
         """What the table means, one sentence a line."""
         lines = self._constant_lines()
+        lines += self._movement_lines()
         lines += self.notes
         if self.shares:
             causes = ", ".join(f"{cause} {decibel:.1f} dB" for cause, decibel in self.shares.items())
@@ -161,6 +166,12 @@ class Verdict:
             lines += [f"constants that {what}: {', '.join(names)}"] if names else []
         return lines
 
+    def _movement_lines(self):
+        right = [movement for movement in self.movements if not movement.wrong]
+        count = sum(movement.count for movement in right)
+        what = f"{len(right)} of {len(self.movements)} rearrangements are proved for every picture"
+        return [f"{what}: {count:,} numbers come from where they should"] if self.movements else []
+
     def _range_lines(self):
         report = self.range_report()
         if report["largest"] is None:
@@ -174,13 +185,13 @@ class Verdict:
     def to_json(self) -> str:
         """The verdict as JSON.
 
-        "faithful", "rows", "operators", "shares", "budget", "range", "certificate", "error", "constants", "owners",
+        "faithful", "rows", "operators", "shares", "budget", "range", "certificate", "error", "movements", "constants", "owners",
         "untraced", "unread", "notes", "profile".
         """
         rows = []
         for row in self.rows:
             flat = {k: v for k, v in vars(row).items() if k not in ("measured", "operators")}
-            flat |= {"share": row.share, "local_rms": row.local_rms}
+            flat |= {"share": row.share, "local_rms": row.local_rms, "inherited_rms": row.inherited_rms}
             rows.append(flat | (asdict(row.measured) if row.measured else {}))
         document = {
             "faithful": self.faithful,
@@ -192,6 +203,7 @@ class Verdict:
             "error": self.error.to_dict() if self.error else None,
             "rows": rows,
             "operators": [asdict(found) for found in self.operators],
+            "movements": [asdict(movement) for movement in self.movements],
             "constants": [asdict(entry) for entry in self.ledger.entries],
             "owners": self.ledger.owners,
             "untraced": self.ledger.untraced,
@@ -217,6 +229,12 @@ def _elided(name):
     """
     parts = name.split(".")
     return name if len(parts) <= 4 else f"{'.'.join(parts[:2])}…{'.'.join(parts[-2:])}"
+
+
+def _part(own, other):
+    """The share that the first of two independent errors has of their power."""
+    power = own**2 + other**2
+    return own**2 / power if power and math.isfinite(power) else 0.0
 
 
 def _bar(share, width=4):

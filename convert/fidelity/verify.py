@@ -12,6 +12,7 @@ from .graph import Graph
 from .judge import judge
 from .ledger import keep_ledger
 from .measure import measure, shares
+from .movement import prove_movements
 from .pair import pair
 from .picture_error import picture_error
 from .structure import stress, structure
@@ -19,7 +20,7 @@ from .verdict import Verdict
 
 STAGES = (
     "pairing layers",
-    "constants",
+    "constants and movements",
     "structure, second input",
     "arithmetic and loss",
 )
@@ -30,8 +31,9 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
 
     1. Every layer of the golden model is paired with a variable of the package (law 1: nothing compared is a failure).
     2. Every constant must lie within half a unit in the last place of the checkpoint's value that it stands for.
-    3. Structure: in float64, carrying those constants, both sides must agree to 1e-10, on ``x`` and on a second input.
-    4. Arithmetic: every operation is computed again in float64 from the inputs that it had; what it is off by must lie
+    3. Data movement: labels end in the same places on both sides, so every number of every picture does.
+    4. Structure: in float64, carrying those constants, both sides must agree to 1e-10, on ``x`` and on a second input.
+    5. Arithmetic: every operation is computed again in float64 from the inputs that it had; what it is off by must lie
        within the rounding-error bound of the profile, and may have no systematic part.
 
     Parameters
@@ -73,13 +75,14 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
     pairs = pair(model, program, graph, sidecar, stress(x.shape))
     progress(STAGES[1])
     ledger = keep_ledger(model, program, pairs, graph, x.shape[2:])
+    movements = prove_movements(model, program, pairs, graph, x.shape[2:])
     carrying = model.carrying(ledger.carried)
     progress(STAGES[2])
     second = structure(carrying, program, pairs, stress(x.shape))
     progress(STAGES[3])
     measured, operators, (golden, exact, typed) = measure(model, carrying, program, pairs, graph, x, profile)
     first = {layer: figures.structure if figures else np.inf for layer, figures in measured.items()}
-    rows = judge(pairs, graph, ledger, [first, second], measured, operators, output)
+    rows = judge(pairs, graph, ledger, movements, [first, second], measured, operators, output)
     rounded = x.astype(_entry_type(program)).astype(np.float64)
     exact_of_rounded = program.predict({source: rounded}, profile="float64")[output]
     causes, error = {}, None
@@ -90,7 +93,9 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
         error = picture_error(golden, typed, period, window) if np.isfinite(typed).all() else None
     stale = ("the sidecar beside the package belongs to another program and was not used",)
     notes = stale if not sidecar and sidecar_path(program.path).is_file() else ()
-    return Verdict(rows, causes, ledger, profile, golden, typed, notes, error, tuple(operators.values()))
+    return Verdict(
+        rows, causes, ledger, profile, golden, typed, notes, error, tuple(operators.values()), tuple(movements)
+    )
 
 
 def _check(program, graph, x):
