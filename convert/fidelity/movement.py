@@ -27,7 +27,7 @@ class Movement:
     operand : str
         Empty for the layer itself; else the operand of its operator.
     count : int
-        Numbers that were followed.
+        Numbers that were followed; 0 where the package merges the rearrangement with arithmetic.
     wrong : int
         Those that come from another place than in the golden model.
     note : str
@@ -57,23 +57,25 @@ def prove_movements(model, program, pairs, graph, size):
     Returns
     -------
     list of Movement
-        Rearrangements that the package merges with arithmetic are left out: the run in float64 holds them.
+        Those that the package merges with arithmetic have a count of 0: the run in float64 holds them. What does
+        nothing at this size is left out.
     """
-    proved, moves = [], model.movements(size)
-    for layer in moves:
+    proved, moves, idle = [], model.movements(size), model.idle(size)
+    for layer in [layer for layer in moves if layer not in idle]:
         source, function = _resolved(layer, moves, pairs)
-        begin, end = _variable(source, program, pairs), pairs[layer].output
-        if end is not None:
-            proved.append(_follow(layer, source, "", function, program, graph, begin, end))
+        begin = pairs[source].output if source else program.inputs[0].name
+        found = _follow(function, program, graph, begin, pairs[layer].output)
+        proved.append(Movement(layer, source, "", *found))
     for layer, (source, operand, function) in model.operands.items():
         begin, end = pairs[source].output, pairs[layer].output
         operation = _reading(graph, begin, end, operand) if begin and end else None
+        found = (0,)
         if operation is not None:
             swapped = operation.inputs.get(f"transpose_{operand}")
             flip = swapped is not None and bool(program.constants.get(swapped, False))
-            name = operation.inputs[operand]
-            proved.append(_follow(layer, source, operand, function, program, graph, begin, name, flip))
-    return [movement for movement in proved if movement is not None]
+            found = _follow(function, program, graph, begin, operation.inputs[operand], flip)
+        proved.append(Movement(layer, source, operand, *found))
+    return proved
 
 
 def _resolved(layer, moves, pairs):
@@ -89,10 +91,6 @@ def _after(function, before):
     return lambda x: function(before(x))
 
 
-def _variable(source, program, pairs):
-    return pairs[source].output if source else program.inputs[0].name
-
-
 def _reading(graph, begin, end, operand):
     """The one operation with that operand that computes ``end`` from ``begin`` and does not only move."""
     group = [op for op in graph.group(end, {begin}) if op.type not in MOVING and operand in op.inputs]
@@ -100,32 +98,32 @@ def _reading(graph, begin, end, operand):
     return reads[-1] if reads else None
 
 
-def _follow(layer, source, operand, function, program, graph, begin, end, flip=False):
-    """Compare the labels at ``end``; None where something is computed on the way, or the way begins elsewhere."""
-    if begin is None or begin == end:
-        return None
+def _follow(function, program, graph, begin, end, flip=False):
+    """(numbers, wrong ones, note) at ``end``; nothing where something is computed, or the way begins elsewhere."""
+    if begin is None or end is None or begin == end:
+        return (0,)
     operations = graph.group(end, {begin})
     computed = {out.name for op in operations for out in op.outputs}
     variables = {name for op in operations for name in op.reads} - computed - set(program.constants)
     if not operations or variables != {begin} or any(op.type not in MOVING for op in operations):
-        return None
+        return (0,)
     part = extract(program, [end], [begin])
     shape = part.inputs[0].shape
     if None in shape:
-        return None
+        return (0,)
     labels = np.arange(1.0, np.prod(shape) + 1).reshape(shape)  # 0 is what a pad puts in
     found = part.predict({begin: labels}, profile="float64")[end]
     found = found.swapaxes(-1, -2) if flip else found
     wanted = function(labels)
     if found.shape != wanted.shape:
-        return None  # another layout of the same thing, or a shape defect, which is called elsewhere
+        return (0,)  # another layout of the same thing, or a shape defect, which is called elsewhere
     places = np.argwhere(found != wanted)
     if not len(places):
-        return Movement(layer, source, operand, found.size)
+        return (found.size,)
     place = tuple(places[0])
     note = f"{end}[{', '.join(map(str, place))}] comes from {_place(found[place], shape)} of {begin}, expected"
     note += f" {_place(wanted[place], shape)}; {len(places)} of {found.size} numbers are in a wrong place"
-    return Movement(layer, source, operand, found.size, len(places), note)
+    return found.size, len(places), note
 
 
 def _place(label, shape):

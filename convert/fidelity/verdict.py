@@ -167,10 +167,12 @@ class Verdict:
         return lines
 
     def _movement_lines(self):
-        right = [movement for movement in self.movements if not movement.wrong]
+        right = [movement for movement in self.movements if movement.count and not movement.wrong]
         count = sum(movement.count for movement in right)
         what = f"{len(right)} of {len(self.movements)} rearrangements are proved for every picture"
-        return [f"{what}: {count:,} numbers come from where they should"] if self.movements else []
+        merged = sum(1 for movement in self.movements if not movement.count)
+        others = f"; {merged} are merged with arithmetic, and held in float64 only" if merged else ""
+        return [f"{what}: {count:,} numbers come from where they should{others}"] if self.movements else []
 
     def _range_lines(self):
         report = self.range_report()
@@ -185,8 +187,8 @@ class Verdict:
     def to_json(self) -> str:
         """The verdict as JSON.
 
-        "faithful", "rows", "operators", "shares", "budget", "range", "certificate", "error", "movements", "constants", "owners",
-        "untraced", "unread", "notes", "profile".
+        "faithful", "rows", "operators", "shares", "budget", "range", "certificate", "error", "movements", "constants",
+        "owners", "untraced", "unread", "notes", "profile".
         """
         rows = []
         for row in self.rows:
