@@ -158,7 +158,8 @@ def _spread(trial, count):
 
 def _points(trial, package, others):
     """The Pareto curve, and other sets beside it, by number of operators."""
-    sets = [("curve", kept) for kept in trial.front] + list(others.items())
+    marked = {kept.tobytes() for kept in others.values()}
+    sets = [("curve", kept) for kept in trial.front if kept.tobytes() not in marked] + list(others.items())
     known = {kept.tobytes() for _, kept in sets} & package.programs.keys()
     points = [
         Point(int(k.sum()), trial.predicted(k), package.measured(k) if k.tobytes() in known else None, kind)

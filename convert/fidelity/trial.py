@@ -121,7 +121,7 @@ class Trial:
 
 
 def _unions(count):
-    """Unions of so many types as rows of members: all; where these are too many, up to three and all but up to three."""
+    """Unions of so many types as rows of members; where all are too many, up to three and all but up to three."""
     if count <= MOST_TYPES:
         return (np.arange(2**count)[:, None] >> np.arange(count)) % 2 == 1
     few = [np.isin(np.arange(count), some) for n in range(4) for some in combinations(range(count), n)]
