@@ -90,6 +90,25 @@ def run(
 
 
 @app.command()
+def plan(
+    target_psnr: Annotated[float, typer.Option(help="dB that the package has to reach against the golden picture")],
+    weights: Annotated[
+        str, typer.Option("--weights", "-w", help="zoo:NAME, .pth or .safetensors")
+    ] = "zoo:swinir-small-x2",
+    input: Annotated[Path | None, typer.Option("--input", "-i", help="picture; default: a photograph")] = None,
+    size: Annotated[str, typer.Option(help="input size, HEIGHTxWIDTH: the picture's centre")] = "64x64",
+    json: Json = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="also export: NAME.mlpackage")] = None,
+    selector: Annotated[Path | None, typer.Option(help="also write op_selector code here: NAME.py")] = None,
+    average: Average = 1,
+):
+    """Find the few operators to keep in float32 so that a package reaches a PSNR."""
+    from .plan import run_plan
+
+    raise typer.Exit(run_plan(console, weights, target_psnr, input, size, json, output, selector, average))
+
+
+@app.command()
 def inspect(
     package: Annotated[Path, typer.Argument(help=".mlpackage")],
     json: Json = None,

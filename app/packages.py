@@ -23,13 +23,18 @@ def run_export(console, weights, output, size, precision, storage, target, io, k
     """Convert a checkpoint; see `karat.convert.export.coreml.export` for the options."""
     from ..convert.export.coreml import export
 
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
-    if match is None or "0" in match.groups():
-        raise BadInput(f"the size is {size!r}, expected HEIGHTxWIDTH such as 64x64; write it so")
-    shape = (1, 3, int(match[1]), int(match[2]))
+    shape = (1, 3, *parse_size(size))
     model = load(weights, **({"average": average} if average != 1 else {}))
     path = export(model, output, shape, precision, target, storage, io, keep_float32)
     console.print(f"{path} and {path.stem}.pairing.json written", highlight=False)
+
+
+def parse_size(size):
+    """(height, width) of a text such as 64x64."""
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
+    if match is None or "0" in match.groups():
+        raise BadInput(f"the size is {size!r}, expected HEIGHTxWIDTH such as 64x64; write it so")
+    return int(match[1]), int(match[2])
 
 
 def run_package(console, package, source, output, profile, against=None):

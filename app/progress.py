@@ -23,7 +23,7 @@ def bar(description):
 
 @contextmanager
 def stages(names):
-    """A bar for named stages; gives ``progress(name)``, to be called as each begins."""
+    """A bar for named stages; gives ``progress(name, share=0.0)``, to be called as each begins and goes on."""
     with _progress() as progress:
         task = progress.add_task("", total=len(names))
-        yield lambda name: progress.update(task, description=name, completed=names.index(name))
+        yield lambda name, share=0.0: progress.update(task, description=name, completed=names.index(name) + share)

@@ -32,6 +32,7 @@ def export(
     storage=None,
     io="float32",
     keep_float32=(),
+    op_selector=None,
 ):
     """Convert a network to a Core ML mlprogram.
 
@@ -55,6 +56,9 @@ def export(
         Type of ``x`` and ``y``. float16 output rounds the picture itself (about 77 dB).
     keep_float32 : sequence of str
         Layer names ("conv_last", "cnn.0") or MIL operator types ("conv") that stay in float32.
+    op_selector : callable, optional
+        Instead of ``keep_float32``: takes coremltools' operator and says whether to lower it to float16, as for
+        ``coremltools.transform.FP16ComputePrecision``. ``karat plan`` writes such functions.
 
     Returns
     -------
@@ -76,27 +80,37 @@ def export(
     'toy.mlpackage'
     """
     path, storage = Path(path), storage or precision
-    if path.suffix != ".mlpackage":
-        raise BadInput(f"the output is {path.name}, expected a name that ends in .mlpackage; rename it")
-    if path.is_dir() and any(path.iterdir()) and not (path / "Manifest.json").is_file():
-        raise BadInput(f"{path} is another folder, expected a package or nothing there; choose another name")
-    if path.is_file():
-        raise BadInput(f"{path} is a file, expected a folder or nothing there; remove it or choose another name")
+    check_path(path)
     if math.prod(input_shape) > MOST_PIXELS:
         raise BadInput(f"the input is {input_shape}, expected at most {MOST_PIXELS} values; export a smaller size")
-    if not path.parent.is_dir():
-        raise BadInput(f"the folder {path.parent} does not exist, expected the output's folder to; make it first")
     _check_options(precision, target, storage, io)
+    if keep_float32 and precision == "float32":
+        raise BadInput("keep_float32 under precision float32 has nothing to keep; leave it out")
+    if op_selector is not None and (keep_float32 or precision == "float32"):
+        raise BadInput("op_selector goes with precision float16 and without keep_float32; leave one of them out")
     module = twin(model) if isinstance(model, Model) else model
     keep = _Keep(keep_float32, Layers(module))
     with quiet():
-        converted = _convert(module, tuple(input_shape), precision, target, storage, io, keep)
+        converted = _convert(module, tuple(input_shape), precision, target, storage, io, op_selector or keep.lowers)
     if keep.unmatched():
         raise BadInput(
             f"keep_float32 names {', '.join(keep.unmatched())}, which matches no operator of this network; "
             f"its layers are {', '.join(sorted(keep.layers))}"
         )
     return _write(converted, pairing(converted, keep.layer_of), path)
+
+
+def check_path(path):
+    """Raise BadInput unless a package can be written there."""
+    path = Path(path)
+    if path.suffix != ".mlpackage":
+        raise BadInput(f"the output is {path.name}, expected a name that ends in .mlpackage; rename it")
+    if path.is_dir() and any(path.iterdir()) and not (path / "Manifest.json").is_file():
+        raise BadInput(f"{path} is another folder, expected a package or nothing there; choose another name")
+    if path.is_file():
+        raise BadInput(f"{path} is a file, expected a folder or nothing there; remove it or choose another name")
+    if not path.parent.is_dir():
+        raise BadInput(f"the folder {path.parent} does not exist, expected the output's folder to; make it first")
 
 
 def _check_options(precision, target, storage, io):
@@ -125,14 +139,12 @@ class _Keep:
         return [name for name in self.names if name not in self.met]
 
 
-def _convert(module, input_shape, precision, target, storage, io, keep):
+def _convert(module, input_shape, precision, target, storage, io, lowers):
     import coremltools as ct  # 2.5 s and 300 MB: only when something is exported
 
     compute = ct.precision.FLOAT32
     if precision == "float16":
-        compute = ct.transform.FP16ComputePrecision(op_selector=keep.lowers)
-    elif keep.names:
-        raise BadInput("keep_float32 under precision float32 has nothing to keep; leave it out")
+        compute = ct.transform.FP16ComputePrecision(op_selector=lowers)
     pipeline: Any = ct.PassPipeline.DEFAULT  # a new copy at every access
     if precision != storage:  # unfolded constants stay in float32, each with a cast behind it
         pipeline.set_options("common::const_elimination", {"skip_const_by_size": "0"})

@@ -60,28 +60,29 @@ def prove_movements(model, program, pairs, graph, size):
         Those that the package merges with arithmetic have a count of 0: the run in float64 holds them. What does
         nothing at this size is left out.
     """
-    proved, moves, idle = [], model.movements(size), model.idle(size)
+    proved, merged, moves, idle = [], set(), model.movements(size), model.idle(size)
     for layer in [layer for layer in moves if layer not in idle]:
-        source, function = _resolved(layer, moves, pairs)
+        source, function = _resolved(*moves[layer], moves, pairs, merged)
         begin = pairs[source].output if source else program.inputs[0].name
         found = _follow(function, program, graph, begin, pairs[layer].output)
         proved.append(Movement(layer, source, "", *found))
     for layer, (source, operand, function) in model.operands.items():
+        source, function = _resolved(source, function, moves, pairs, merged)
         begin, end = pairs[source].output, pairs[layer].output
         operation = _reading(graph, begin, end, operand) if begin and end else None
-        found = (0,)
+        found: tuple = (0,)
         if operation is not None:
             swapped = operation.inputs.get(f"transpose_{operand}")
             flip = swapped is not None and bool(program.constants.get(swapped, False))
             found = _follow(function, program, graph, begin, operation.inputs[operand], flip)
         proved.append(Movement(layer, source, operand, *found))
-    return proved
+    return [movement for movement in proved if movement.count or movement.layer not in merged]
 
 
-def _resolved(layer, moves, pairs):
-    """(source, function) of a layer; a source that the package has no variable for is itself moved from further up."""
-    source, function = moves[layer]
+def _resolved(source, function, moves, pairs, merged):
+    """The same from further up, where the package has no variable for a source that is itself moved."""
     while source in moves and pairs[source].output is None:
+        merged.add(source)
         source, before = moves[source]
         function = _after(function, before)
     return source, function
@@ -94,11 +95,15 @@ def _after(function, before):
 def _reading(graph, begin, end, operand):
     """The one operation with that operand that computes ``end`` from ``begin`` and does not only move."""
     group = [op for op in graph.group(end, {begin}) if op.type not in MOVING and operand in op.inputs]
-    reads = [op for op in group if op.type in ("matmul", "mul") and begin in graph.upstream.get(op.inputs[operand], ())]
+    reads = [
+        op
+        for op in group
+        if op.type in ("matmul", "mul", "add") and begin in graph.upstream.get(op.inputs[operand], ())
+    ]
     return reads[-1] if reads else None
 
 
-def _follow(function, program, graph, begin, end, flip=False):
+def _follow(function, program, graph, begin, end, flip=False) -> tuple:
     """(numbers, wrong ones, note) at ``end``; nothing where something is computed, or the way begins elsewhere."""
     if begin is None or end is None or begin == end:
         return (0,)

@@ -55,7 +55,7 @@ def movements(config, layers, parameters, size):
 
 
 def operands(config, layers):
-    """What the attention steps read of the layer qkv: the queries, keys and values of every head.
+    """What layers read of others, moved: attention its queries, keys and values, the first residual its image.
 
     Parameters
     ----------
@@ -65,17 +65,21 @@ def operands(config, layers):
     Returns
     -------
     dict of str to (str, str, callable)
-        Layer -> (the layer qkv, MIL's name of the operand, from the tensor of qkv to the operand).
+        Layer -> (the layer that it reads, MIL's name of the operand, from the tensor of that layer to the operand).
     """
-    found = {}
+    found, previous = {}, ""
     for layer in layers:
         block, _, step = layer.partition(":")
-        if step in ("query", "scores", "weighted_sum"):
-            index = int(block.split(".")[1])
-            heads = config.num_heads[index]
-            part = ("query", "scores", "weighted_sum").index(step)
-            found[layer] = (f"{block}.qkv", "x" if part == 0 else "y", _part(heads, part))
+        if step in ATTENTION:
+            part, heads = ATTENTION.index(step), config.num_heads[int(block.split(".")[1])]
+            found[layer] = (f"{block}.qkv", "xyy"[part], _part(heads, part))
+        elif step == "residual":
+            found[layer] = (previous, "y", lambda image: image.reshape(len(image), -1, image.shape[-1]))
+        previous = layer
     return found
+
+
+ATTENTION = ("query", "scores", "weighted_sum")
 
 
 def _part(heads, part):
