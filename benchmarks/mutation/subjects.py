@@ -178,9 +178,9 @@ def _subject(name, model, path, x):
     return Subject(name, model, path, x, program, layers, merged)
 
 
-def draw(rng, fits=lambda name: True):
-    """A Subject, drawn."""
-    names = [name for name in WEIGHTS if fits(name)]
+def draw(rng, transformer=False):
+    """A Subject, drawn: any, or one with attention."""
+    names = [name for name in WEIGHTS if not (transformer and "quick" in name.lower())]
     odds = np.array([WEIGHTS[name] for name in names])
     name = names[rng.choice(len(names), p=odds / odds.sum())]
     option = int(rng.integers(len(OPTIONS)))

@@ -19,6 +19,9 @@ PACKAGE = {name: (kind, cut) for kind, families in KINDS.items() for name, cut i
 FAMILIES = [*PACKAGE, *devices.FAMILIES]
 SIZED = [name for name, (_, cut) in PACKAGE.items() if "ulps" in cut.__code__.co_varnames[: cut.__code__.co_argcount]]
 MOST_DRAWS = 400
+# What only a network with attention has
+TRANSFORMER = {"norm: scale for shift", "sizes exchanged in a reshape", "axes exchanged in a transpose"}
+TRANSFORMER |= {name for name in constants.FAMILIES if name != "slope or bound of an activation"}
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def _judged(subject, program):
 
 def _written(family, rng, ulps, folder):
     """A package with the defect written into it."""
-    subject = subjects.draw(rng)
+    subject = subjects.draw(rng, transformer=family in TRANSFORMER)
     sidecar = bool(rng.integers(2))
     cut = Cut(subject, folder / "mutant.mlpackage")
     sized = {} if ulps is None else {"ulps": int(ulps)}
