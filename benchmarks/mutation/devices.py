@@ -25,10 +25,12 @@ class FaultyDevice:
         Of the operation.
     faulty : callable
         (honest function, arguments, declared dtype) -> result, which is rounded once to the declared type.
+    honest : Program, optional
+        What it would be without the defect: a device may compute more exactly than ours and be honest.
     """
 
-    def __init__(self, program, name, faulty):
-        self.program, self.name, self.faulty = program, name, faulty
+    def __init__(self, program, name, faulty, honest=None):
+        self.program, self.name, self.faulty, self.honest = program, name, faulty, honest or program
 
     def __getattr__(self, name):
         return getattr(self.program, name)
@@ -64,20 +66,27 @@ def is_float(value):
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
-def site(rng, kinds, faulty, stored=("float16", "float32")):
-    """A drawn operation of a drawn network on a device where it is computed so."""
+def exact_device(program, name):
+    """A device that computes one operation in float64 and rounds once."""
+    return FaultyDevice(program, name, lambda function, arguments, dtype: exactly(function, arguments))
+
+
+def site(rng, kinds, faulty, stored=("float16", "float32"), exact=False):
+    """A drawn operation of a drawn network on a device where it is computed so; without the defect, ``exact`` ly."""
     subject = subjects.draw(rng, transformer=kinds == ("gelu",))
     fits = [op for op in subject.program.operations if op.type in kinds and op.outputs[0].dtype in stored]
     if not fits:
         raise Unsuitable
     op = fits[rng.integers(len(fits))]
-    return subject, FaultyDevice(subject.program, op.name, faulty), f"{op.type} {op.name} ({op.outputs[0].dtype})"
+    honest = exact_device(subject.program, op.name) if exact else subject.program
+    device = FaultyDevice(subject.program, op.name, faulty, honest)
+    return subject, device, f"{op.type} {op.name} ({op.outputs[0].dtype})"
 
 
 def gain(rng, magnitude=None):
     """Every result is too large by one part in a thousand, and rounded correctly."""
     size = 0.001 if magnitude is None else magnitude
-    return *site(rng, COMPUTING, lambda f, a, _: exactly(f, a) * (1 + size)), f"1 + {size:.3g}"
+    return *site(rng, COMPUTING, lambda f, a, _: exactly(f, a) * (1 + size), exact=True), f"1 + {size:.3g}"
 
 
 def offset(rng, magnitude=None):
@@ -88,7 +97,7 @@ def offset(rng, magnitude=None):
         result = exactly(function, arguments)
         return result + size * rms(result)
 
-    return *site(rng, COMPUTING, faulty), f"{size:.3g} rms"
+    return *site(rng, COMPUTING, faulty, exact=True), f"{size:.3g} rms"
 
 
 def lane(rng, magnitude=None):
@@ -101,7 +110,7 @@ def lane(rng, magnitude=None):
         result.reshape(-1)[which::4] *= 1 + size
         return result
 
-    return *site(rng, COMPUTING, faulty), f"lane {which}, 1 + {size:.3g}"
+    return *site(rng, COMPUTING, faulty, exact=True), f"lane {which}, 1 + {size:.3g}"
 
 
 def towards_zero(rng, magnitude=None):
@@ -115,7 +124,7 @@ def towards_zero(rng, magnitude=None):
         rounded = exact.astype(dtype)
         return np.where(np.abs(rounded) > np.abs(exact), np.nextafter(rounded, dtype.type(0)), rounded)
 
-    return *site(rng, COMPUTING, faulty, stored=("float16",)), ""
+    return *site(rng, COMPUTING, faulty, stored=("float16",), exact=True), ""
 
 
 def range_cut(rng, magnitude=None):

@@ -44,6 +44,8 @@ def shifted(cut, rng):
     begin, end = cut.small(op, "begin"), cut.small(op, "end")
     masked = cut.small(op, "end_mask") if "end_mask" in op.inputs else np.zeros(len(begin), bool)
     axes = np.flatnonzero(~masked.astype(bool))
+    if not axes.size:
+        raise Unsuitable
     axis, step = rng.choice(axes), rng.choice([-1, 1])
     begin[axis] += step
     end[axis] += step

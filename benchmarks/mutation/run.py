@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ULPS = [1, 2, 4, 16, 64, 256]
-SHARES = [2.0**-k for k in (3, 5, 7, 8, 9, 10, 11, 12, 14)]
+SHARES = [2.0**-k for k in (4, 7, 10, 12, 14, 16, 18, 20, 22, 24, 26)]
 
 
 def main():

@@ -63,8 +63,11 @@ class Subject:
             self._values[profile] = layer_values(self, self.program, profile)
         return self._values[profile]
 
-    def places(self, other, profile="float64"):
-        """Names by which a defect may be called: of the first layer, in the golden order, that is wrong or missing.
+    def places(self, other, profile="float64", honest=None):
+        """Names by which a defect may be called: of the first layer, in the golden order, that comes out different.
+
+        Where the defect leaves layers out (nothing reads them any more), the first and the last of those are as right
+        as the first that comes out different for want of them.
 
         Parameters
         ----------
@@ -72,27 +75,32 @@ class Subject:
             The one with the defect; it has the variables of the honest one.
         profile : str
             Arithmetic to compare the two in, bit by bit: they differ by the defect only.
+        honest : Program, optional
+            What ``other`` would be without its defect; the honest package by default.
 
         Returns
         -------
         tuple of str
             Empty where nothing differs.
         """
-        honest, changed = self.values(profile), layer_values(self, other, profile)
-        for name, layer in self.layers.items():
-            same = name in changed and all(map(np.array_equal, honest[name], changed[name]))
-            if not same:
-                return (layer, *self.merged.get(layer, ()))
-        return ()
+        before = self.values(profile) if honest is None else layer_values(self, honest, profile)
+        changed = layer_values(self, other, profile)
+        live = alive(other)
+        wrong = [name for name in self.layers if not all(map(np.array_equal, before[name], changed[name]))]
+        if not live.intersection(wrong):
+            return ()
+        unread = [name for name in self.layers if name not in live]
+        found = [self.layers[name] for name in (*wrong[:1], *unread[:1], *unread[-1:])]
+        return tuple(dict.fromkeys(name for layer in found for name in (layer, *self.merged.get(layer, ()))))
 
 
 def layer_values(subject, program, profile):
-    """Values of the variables of all layers that the output depends on."""
+    """Values of the variables of all layers."""
     inputs = (subject.x, stress(subject.x.shape)) if profile == "float64" else (subject.x,)
-    source, live, found = program.inputs[0].name, alive(program), {}
+    source, found = program.inputs[0].name, {}
     for x in inputs:
         for record in program.trace({source: x}, profile=profile):
-            if record.name in subject.layers and record.name in live:
+            if record.name in subject.layers:
                 found.setdefault(record.name, []).append(record.value)
     return found
 

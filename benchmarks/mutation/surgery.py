@@ -53,6 +53,8 @@ class Cut(Surgeon):
 
     def value_of(self, operation, parameter):
         """The Value message of a parameter, whether inline or a constant of its own."""
+        if not self.has_constant(operation, parameter):
+            raise Unsuitable  # computed when the program runs
         binding = operation.inputs[parameter].arguments[0]
         return binding.value if not binding.name else self.constant(operation, parameter).attributes["val"]
 

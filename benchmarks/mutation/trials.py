@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from karat.convert.fidelity import verify
-from karat.convert.mil.profiles import PROFILES
 from karat.refimpl.errors import BadInput
 
 from . import constants, devices, graph, subjects, weights
@@ -125,8 +124,7 @@ def _written(family, rng, ulps, folder):
 def _played(family, rng, magnitude, folder):
     """An honest package on a device with the defect."""
     subject, program, site, size = devices.FAMILIES[family](rng, magnitude)
-    profile = PROFILES["fp32-accumulate"].name
-    places = subject.places(program, profile)
+    places = subject.places(program, devices.PROFILE, program.honest)
     if not places:
         raise Unsuitable
     return subject, program, site, size, places
