@@ -41,6 +41,7 @@ def main():
     command = f"python benchmarks/mutation/run.py --seed {seed}"
     swept = [result for result in results if result.magnitude is not None]
     plain = [result for result in results if result.magnitude is None]
+    options.docs.mkdir(exist_ok=True)
     if swept:
         report.figure(swept, options.docs / "mutation.svg")
     text = report.page(seed, command, plain, honest)
