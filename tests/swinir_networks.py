@@ -4,9 +4,25 @@ import torch
 from hypothesis import strategies as st
 
 from karat.convert.torch_models.swinir import SwinIR
+from karat.refimpl.load import load
 
 TAILS = [("pixelshuffle", 2), ("pixelshuffle", 3), ("pixelshuffle", 4), ("pixelshuffledirect", 2)]
 TAILS += [("pixelshuffledirect", 3), ("nearest+conv", 2), ("nearest+conv", 4), ("", 1)]
+
+
+# Every form with two blocks of one group: windows of 4, 12 features
+BASE = {"img_size": 8, "embed_dim": 12, "depths": [2], "num_heads": [2], "window_size": 4, "mlp_ratio": 2.0}
+FORMS = {
+    "classical x2, 3conv": {"upsampler": "pixelshuffle", "upscale": 2, "resi_connection": "3conv"},
+    "lightweight x3": {"upsampler": "pixelshuffledirect", "upscale": 3, "num_heads": [3], "qk_scale": 0.4},
+    "real-world x4": {"upsampler": "nearest+conv", "upscale": 4},
+    "denoising": {"upsampler": "", "upscale": 1, "patch_norm": False, "qkv_bias": False},
+    "JPEG, colour": {"upsampler": "", "upscale": 1, "img_range": 255.0},
+    "grey denoising": {"upsampler": "", "upscale": 1, "in_chans": 1},
+    "position embedding": {"upsampler": "pixelshuffledirect", "upscale": 2, "ape": True},
+    "classical x2, range 255": {"upsampler": "pixelshuffle", "upscale": 2, "img_range": 255.0},
+    "JPEG, grey, window 7": {"upsampler": "", "upscale": 1, "in_chans": 1, "img_range": 255.0, "window_size": 7},
+}
 
 
 @st.composite
@@ -58,3 +74,11 @@ def explicit(arguments):
         "qk_scale": arguments["qk_scale"],
         "window_size": arguments["window_size"],
     }
+
+
+def network(form, seed=1):
+    """(twin, golden model) of a form."""
+    arguments = BASE | FORMS[form]
+    net = random_swinir(arguments | {"img_size": 2 * arguments["window_size"]}, seed).float()
+    explicit = {"img_range": arguments.get("img_range", 1.0), "qk_scale": arguments.get("qk_scale")}
+    return net, load({name: value.numpy() for name, value in net.state_dict().items()}, **explicit)

@@ -5,26 +5,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from swinir_networks import random_swinir
+from swinir_networks import FORMS, network
 
 from karat.convert.export.coreml import export
 from karat.convert.fidelity import verify
 from karat.convert.mil import open_package
 from karat.convert.torch_models import swinir
-from karat.refimpl.load import load
 
-BASE = {"img_size": 8, "embed_dim": 12, "depths": [2], "num_heads": [2], "window_size": 4, "mlp_ratio": 2.0}
-FORMS = {
-    "classical x2, 3conv": {"upsampler": "pixelshuffle", "upscale": 2, "resi_connection": "3conv"},
-    "lightweight x3": {"upsampler": "pixelshuffledirect", "upscale": 3, "num_heads": [3], "qk_scale": 0.4},
-    "real-world x4": {"upsampler": "nearest+conv", "upscale": 4},
-    "denoising": {"upsampler": "", "upscale": 1, "patch_norm": False, "qkv_bias": False},
-    "JPEG, colour": {"upsampler": "", "upscale": 1, "img_range": 255.0},
-    "grey denoising": {"upsampler": "", "upscale": 1, "in_chans": 1},
-    "position embedding": {"upsampler": "pixelshuffledirect", "upscale": 2, "ape": True},
-    "classical x2, range 255": {"upsampler": "pixelshuffle", "upscale": 2, "img_range": 255.0},
-    "JPEG, grey, window 7": {"upsampler": "", "upscale": 1, "in_chans": 1, "img_range": 255.0, "window_size": 7},
-}
 OPTIONS = [{}, {"precision": "float32"}, {"storage": "float32"}, {"keep_float32": ["layer_norm", "softmax"]}]
 KEPT = [["conv_first"], ["mul"], ["conv", "linear", "matmul"], ["add"], ["layers.0.residual_group.blocks.1"]]
 MIXED = [{"keep_float32": kept} for kept in KEPT] + [{"precision": "float32", "io": "float16"}, {"io": "float16"}]
@@ -34,14 +21,6 @@ PICTURES = {
     "flat": lambda shape: np.full(shape, 0.37),
     "ramp": lambda shape: np.broadcast_to(np.linspace(0, 1, shape[-1]), shape),
 }
-
-
-def network(form, seed=1):
-    """(twin, golden model) of a form."""
-    arguments = BASE | FORMS[form]
-    net = random_swinir(arguments | {"img_size": 2 * arguments["window_size"]}, seed).float()
-    explicit = {"img_range": arguments.get("img_range", 1.0), "qk_scale": arguments.get("qk_scale")}
-    return net, load({name: value.numpy() for name, value in net.state_dict().items()}, **explicit)
 
 
 def picture(model, height, width):
