@@ -12,6 +12,8 @@ class Graph:
         Which operation computes a variable.
     order : dict of str to int
         Its place in execution order.
+    dtype, shape : dict
+        Its declared type and shape.
     upstream : dict of str to frozenset of str
         Every variable that a variable depends on, itself not included.
     """
@@ -20,6 +22,7 @@ class Graph:
         self.operation = {out.name: op for op in program.operations for out in op.outputs}
         self.order = {out.name: i for i, op in enumerate(program.operations) for out in op.outputs}
         self.dtype = {out.name: out.dtype for op in program.operations for out in op.outputs}
+        self.shape = {out.name: out.shape for op in program.operations for out in op.outputs}
         self.upstream = {}
         for op in program.operations:
             direct = [name for name in op.reads if name in self.order]

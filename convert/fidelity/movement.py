@@ -62,7 +62,8 @@ def prove_movements(model, program, pairs, graph, size):
     """
     proved, merged, moves, idle = [], set(), model.movements(size), model.idle(size)
     for layer in [layer for layer in moves if layer not in idle]:
-        source, function = _resolved(*moves[layer], moves, pairs, merged)
+        source, function = moves[layer]
+        source, function = _resolved(source, function, moves, pairs, merged)
         begin = pairs[source].output if source else program.inputs[0].name
         found = _follow(function, program, graph, begin, pairs[layer].output)
         proved.append(Movement(layer, source, "", *found))

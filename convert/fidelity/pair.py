@@ -90,7 +90,7 @@ def pair(model, program, graph, sidecar, x):
     _by_parameters(model, layers, program, graph, found)
     _behind_input(layers, graph, found)
     _fold(layers, graph, found)
-    _by_kind(layers, graph, found)
+    _by_kind(layers, _ranks(model), graph, found)
     if len(found) < len(layers):
         _by_value(model, layers, program, graph, found, x)
     return {layer: Pair(layer, layers.get(layer, IDLE), *found.get(layer, (None, "nothing"))) for layer in everything}
@@ -135,8 +135,16 @@ def _weights(program):
     return found
 
 
-def _by_kind(layers, graph, found):
-    """Layers without parameters: the first operation of their kind between their neighbours.
+def _ranks(model):
+    """How many axes every layer has."""
+    config = model.config
+    side = round(getattr(config, "positions", 0) ** 0.5) or config.multiple_of  # any size has as many
+    blank = np.zeros((1, config.channels, side, side), np.float32)
+    return {layer: value.ndim for layer, value in model.trace(blank)}
+
+
+def _by_kind(layers, ranks, graph, found):
+    """Layers without parameters: the first operation of their kind and rank between their neighbours.
 
     Of several in a row (two one-sided clips) it is the last.
     """
@@ -147,6 +155,7 @@ def _by_kind(layers, graph, found):
         chosen = None
         for name, op in graph.operation.items():
             fits = op.type in KINDS.get(layers[layer], ()) and name not in claimed
+            fits = fits and len(graph.shape[name]) == ranks[layer]
             downstream = before is None or before in graph.upstream[name]
             if fits and downstream and (after is None or after not in graph.upstream[name]):
                 continued = op.type == "clip" and chosen in op.reads

@@ -69,7 +69,7 @@ def roundings(forms: Forms, x: np.ndarray, progress=lambda share: None) -> list[
         progress(index / len(run.steps))
         name = forms.names.get(step.operation.name)
         own = frozenset([name]) if name in forms.operators else frozenset()
-        read = [u for u in dict.fromkeys(references(step.operation)) if run.floating(u)]
+        read = [u for u in dict.fromkeys(step.operation.reads) if run.floating(u)]
         moves = run.moves(step, read)
         for out in step.operation.outputs:
             needs[out.name] = own.union(*(needs[u] for u in read)) if moves else own
@@ -138,7 +138,7 @@ class _Run:
         step(view)
         changed = {out.name: view.maps[0][out.name] for out in step.operation.outputs}
         for later in self.steps[index + 1 :]:
-            if not changed.keys().isdisjoint(references(later.operation)):
+            if not changed.keys().isdisjoint(later.operation.reads):
                 later(ChainMap(changed, self.values))
         return changed.get(self.output, self.values[self.output]) - self.values[self.output]
 
