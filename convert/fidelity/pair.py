@@ -138,7 +138,8 @@ def _weights(program):
 def _ranks(model):
     """How many axes every layer has."""
     config = model.config
-    side = round(getattr(config, "positions", 0) ** 0.5) or config.multiple_of  # any size has as many
+    least = getattr(config, "multiple_of_window", config.multiple_of)
+    side = round(getattr(config, "positions", 0) ** 0.5) or least  # any size has as many
     blank = np.zeros((1, config.channels, side, side), np.float32)
     return {layer: value.ndim for layer, value in model.trace(blank)}
 
