@@ -91,8 +91,11 @@ def _power(a, b):
 def _classes(program, verdict):
     """The cause that every operation's error is counted under, by its name; operations without an error have none."""
     entry = program.inputs[0].name
-    live = Graph(program).operation.values()
+    graph = Graph(program)
+    live = graph.operation.values()
     entering = {op.name for op in live if op.type == "cast" and entry in op.reads}
+    variables = {entry, *graph.operation}
+    constant = {op.name for op in live if not variables & set(op.reads)}  # float32 weights, cast when it runs
     rounding = {found.name: found for found in verdict.operators if found.local_max > 0}
     single = len(rounding) <= SINGLE
     classes = {}
@@ -100,6 +103,8 @@ def _classes(program, verdict):
         found = next((rounding[out.name] for out in operation.outputs if out.name in rounding), None)
         if operation.name in entering:
             classes[operation.name] = "input"
+        elif operation.name in constant:
+            classes[operation.name] = "weights, cast"
         elif found:
             what = f"{found.layer or found.name} ({found.op_type})" if single else found.op_type
             classes[operation.name] = f"arithmetic of {what}"
