@@ -66,7 +66,7 @@ def measure(model, carrying, program, pairs, graph, x, profile):
         if layer:
             golden, carried = values
             same = golden.shape == record.value.shape
-            rows[layer] = _figures(golden, carried, record.shadow, record.value) if same else None
+            rows[layer] = _figures(golden, carried, record) if same else None
     return rows, operators, (golden, record.shadow, record.value)  # of ":output"
 
 
@@ -80,21 +80,16 @@ def owners(pairs, graph):
     return layers
 
 
-def _figures(golden, carried, exact, value):
-    value = value.astype(np.float64)
+def _figures(golden, carried, record):
+    """Measured figures of one layer, from its golden values, with and without the package's constants."""
+    exact, value = record.shadow, record.wide
     structure = difference(carried, exact)
-    if not np.isfinite(value).all():
+    largest = float(np.max(np.abs(value)))
+    if not np.isfinite(largest):
         return Measured(structure, np.inf, np.inf, -np.inf, np.inf, np.inf, np.inf)
-    error, relative = np.abs(value - exact), relative_rms(golden, value)
-    return Measured(
-        structure,
-        float(np.max(np.abs(value - golden))),
-        relative,
-        decibels(relative),
-        float(np.max(np.abs(value))),
-        rms(error),
-        float(error.max()),
-    )
+    off, error, size = np.abs(value - golden), np.abs(value - exact), rms(golden)
+    relative = rms(off) / size if size else rms(off)
+    return Measured(structure, float(off.max()), relative, decibels(relative), largest, rms(error), float(error.max()))
 
 
 def shares(golden, exact, exact_of_rounded, typed):

@@ -68,7 +68,8 @@ class Evidence:
     @cached_property
     def recomputed(self):
         """All outputs, computed in float64 from the inputs that it had."""
-        return self.shadow.steps[self.index].compute(self.widened)
+        moving = is_correctly_rounded(self.step.operation) and self.step.operator.exact  # no need to widen before
+        return self.shadow.steps[self.index].compute(self.inputs if moving else self.widened)
 
     def bound(self, name, stored):
         """How far the output may honestly be from ``recomputed``; None where nothing is known."""
@@ -95,6 +96,8 @@ class OpRecord:
         The layer it came from, when the package has a sidecar that says so (see pairing.py).
     value : ndarray
         In the dtype the profile holds it in.
+    wide : ndarray
+        The same in float64 where it is floating.
     exact : ndarray
         What the operator gives in float64 from the inputs that it had.
     shadow : ndarray
@@ -112,6 +115,10 @@ class OpRecord:
     value: np.ndarray
     evidence: Evidence = field(repr=False)
 
+    @cached_property
+    def wide(self):
+        return _wide(self.value)
+
     @property
     def exact(self):
         return self.evidence.recomputed[self.name]
@@ -122,7 +129,7 @@ class OpRecord:
 
     @cached_property
     def local_error(self):
-        value, exact = _wide(self.value), self.exact
+        value, exact = self.wide, self.exact
         if value.dtype.kind != "f":
             return (value != exact).astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):

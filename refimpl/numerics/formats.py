@@ -75,7 +75,7 @@ def spacing(x, fmt):
     >>> spacing([1.0, 1000.0, 0.0], FLOAT16)
     array([9.76562500e-04, 5.00000000e-01, 5.96046448e-08])
     """
-    bits = np.array(x, np.float64, ndmin=1).view(np.int64)
+    bits = np.atleast_1d(np.asarray(x, np.float64)).view(np.int64)
     power = (bits & EXPONENT_BITS).view(np.float64).reshape(np.shape(x))  # 2^floor(log2 |x|), 0 for 0
     return np.maximum(power, 2.0**fmt.min_exponent) * 2.0 ** (1 - fmt.precision)
 
@@ -102,6 +102,10 @@ def nearest(x, fmt):
     """
     unit = spacing(x, fmt)
     with np.errstate(invalid="ignore"):
-        rounded = np.rint(x / unit) * unit  # exact but for the rint: the unit is a power of two
-        rounded = np.where(np.isfinite(x), rounded, x)
+        rounded = x / unit  # exact, for the unit is a power of two
+        np.rint(rounded, out=rounded)
+        rounded *= unit
+    if np.max(np.abs(rounded), initial=0.0) <= fmt.largest:
+        return rounded
+    rounded = np.where(np.isfinite(x), rounded, x)
     return np.where(np.abs(rounded) > fmt.largest, np.copysign(np.inf, x), rounded)
