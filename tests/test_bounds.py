@@ -1,4 +1,7 @@
-"""Rounding-error bounds: no result of the executor ever leaves its bound, and the bounds are near."""
+"""Rounding-error bounds: no result of the executor ever leaves its bound, and the bounds are near.
+
+``python tests/test_bounds.py`` prints how near.
+"""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -120,10 +123,7 @@ def test_no_result_leaves_its_bound(name, dtype, seed, spread):
 @pytest.mark.parametrize("name", OPERATORS)
 def test_bounds_are_near(name):
     """Median over elements of bound / observed, in half precision with float32 accumulation."""
-    found = record(name, seed=5)
-    off = found.local_error > 0
-    ratio = np.median(found.bound[off] / found.local_error[off]) if off.any() else 1
-    assert 1 <= ratio <= OPERATORS[name][1]
+    assert 1 <= nearness(name, "float16") <= OPERATORS[name][1]
 
 
 @pytest.mark.parametrize("name", ["gelu", "softmax", "linear 180", "layer_norm 60", "sigmoid"])
@@ -168,3 +168,20 @@ def test_exp_of_every_single():
         worst = max(worst, np.max(error / exact) / FLOAT32.unit_roundoff)
     assert worst < FUNCTION
     print(f"exp is off by at most {worst:.2f} u")
+
+
+def nearness(name, dtype):
+    """Median over elements of bound / observed; 1 where nothing is off."""
+    ratios = [np.ones(0)]
+    for seed in range(20):
+        found = record(name, seed, dtype)
+        off = found.local_error > 0
+        ratios.append(found.bound[off] / found.local_error[off])
+    return np.median(np.concatenate(ratios)) if any(part.size for part in ratios) else 1.0
+
+
+if __name__ == "__main__":
+    print("| operator, terms | float16 | at most | float32 |\n|---|---|---|---|")
+    for operator_name, (_, most) in OPERATORS.items():
+        near = [nearness(operator_name, dtype) for dtype in ("float16", "float32")]
+        print(f"| {operator_name} | {near[0]:.2f} | {most} | {near[1]:.2f} |")

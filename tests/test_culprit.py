@@ -121,7 +121,7 @@ def test_wrong_arithmetic_is_one_operator_with_the_recorded_inputs(tmp_path):
     program = open_package(export(quick.MODEL, tmp_path / "m.mlpackage", quick.SHAPE))
     rows = verify(quick.MODEL, program, quick.X).rows
     variable = next(row.variable for row in rows if row.layer == "cnn.2")
-    faulty = quick.WrongArithmetic(program, variable, 1.01)
+    faulty = quick.FaultyDevice(program, variable, lambda y: y * np.float32(1.01))
     verdict = verify(quick.MODEL, faulty, quick.X)
     found = isolate(verdict, quick.MODEL, faulty, quick.X)
     assert [op.name for op in found.program.operations] == [variable]

@@ -61,8 +61,14 @@ def test_the_package_gives_the_picture_of_the_reference(folder):
     assert np.abs(a - b).max() <= 1  # both are rounded to bytes, and fp16 may tip a half
 
 
+def test_a_package_is_verified(folder):
+    done = light(folder, "verify", "network.mlpackage", "-w", "zoo:quicksrnet-small-x2", "-i", "photo.png")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "faithful: only rounding" in done.stdout
+
+
 @pytest.mark.parametrize(
-    "words", ["verify", "verify network.mlpackage -w zoo:quicksrnet-small-x2 -i photo.png", "export -o out.mlpackage"]
+    "words", ["verify", "plan --target-psnr 80 -w zoo:quicksrnet-small-x2", "export -o out.mlpackage"]
 )
 def test_what_needs_the_extra_names_it(folder, words):
     before = set(folder.rglob("*"))

@@ -18,7 +18,7 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 def printed():
     """What ``karat verify`` prints into a pipe."""
     command = [sys.executable, "-c", "from karat.app.cli import main; main()", "verify"]
-    done = subprocess.run(command, capture_output=True, text=True, env={"COLUMNS": "80", "PATH": ""}, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, env={"COLUMNS": "100", "PATH": ""}, timeout=300)
     assert done.returncode == 0, done.stderr
     return "\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n"
 

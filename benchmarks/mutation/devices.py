@@ -41,8 +41,8 @@ class FaultyDevice:
     def trace(self, *arguments, **options):
         return type(self.program).trace(self, *arguments, **options)
 
-    def _compiled(self, profile):
-        steps = self.program._compiled(profile)
+    def compiled(self, profile):
+        steps = self.program.compiled(profile)
         return steps if profile.name == "float64" else [self._step(step) for step in steps]
 
     def _step(self, step):

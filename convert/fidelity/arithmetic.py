@@ -6,7 +6,7 @@ hides inside the bound shows in all elements together: that is the gain.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,17 +34,21 @@ class OperatorFigures:
         0 where every bit agrees, else infinity. None where no bound is known.
     inherited_rms : float
         Error that came in and was passed on: float64 from the same inputs against a run in float64 throughout.
+    error_rms : float
+        The whole: against a run in float64 throughout.
     size_rms, largest : float
         Root mean square and largest magnitude of the value.
-    amplification : float or None
-        Relative inherited error over the largest relative error of an input.
+    reads : tuple of str
+        The variables that the operation read.
     gain, gain_limit : float
         Systematic factor minus one, and what honest rounding stays below; 0 and infinity where too little is known.
     subnormals : float
-        Share of results that are subnormal.
+        Share of results that are subnormal, and
     magnitudes : tuple of int
-        How many values are zero or below 2^-25, in [2^-25, 2^-24), ... and 2^16 or above or not finite; of a large
-        tensor evenly spaced ones.
+        how many values are zero or below 2^-25, in [2^-25, 2^-24), ... and 2^16 or above or not finite; both of `SEEN`
+        evenly spaced ones of a large tensor.
+    amplification : float or None
+        Relative inherited error over the largest relative error of an input; see `amplified`.
     """
 
     name: str
@@ -55,13 +59,15 @@ class OperatorFigures:
     local_max: float
     share: float | None
     inherited_rms: float
+    error_rms: float
     size_rms: float
     largest: float
-    amplification: float | None
+    reads: tuple[str, ...]
     gain: float
     gain_limit: float
     subnormals: float
     magnitudes: tuple[int, ...]
+    amplification: float | None = None
 
     @property
     def wrong(self) -> bool:
@@ -81,15 +87,13 @@ class OperatorFigures:
         )
 
 
-def figures(record, layer, relative):
+def figures(record, layer):
     """Measure one record; asks for its shadow.
 
     Parameters
     ----------
     record : OpRecord
     layer : str
-    relative : dict of str to float
-        Relative error of every variable so far against the float64 run; this one's is added.
 
     Returns
     -------
@@ -103,15 +107,12 @@ def figures(record, layer, relative):
         value = record.wide
         share, local = _share(record, fmt)
         gain, limit = (0.0, math.inf) if record.correctly_rounded else _gain(record, value, fmt)
-        size, shadow = rms(record.shadow), record.shadow
-        inherited, total = rms(record.exact - shadow), rms(value - shadow)
-        sizes = np.abs(value)
-        before = max((relative.get(name, 0.0) for name in record.evidence.inputs), default=0.0)
-        relative[record.name] = total / size if size else 0.0
-        amplification = inherited / size / before if before and size else None
-        subnormal = np.count_nonzero((sizes > 0) & (sizes < 2.0**fmt.min_exponent)) / max(sizes.size, 1)
-        largest = float(np.max(sizes, initial=0.0))
+        inherited = rms(record.exact - record.shadow)
+        whole = rms(value - record.shadow) if local[1] else inherited
+        largest = float(max(np.max(value, initial=0.0), -np.min(value, initial=0.0)))
         largest = math.inf if math.isnan(largest) else largest
+        sizes = np.abs(value.ravel()[:: max(1, value.size // SEEN)])
+        subnormal = np.count_nonzero((sizes > 0) & (sizes < 2.0**fmt.min_exponent)) / max(sizes.size, 1)
         return OperatorFigures(
             record.name,
             record.op_type,
@@ -120,14 +121,38 @@ def figures(record, layer, relative):
             *local,
             share,
             inherited,
+            whole,
             rms(value),
             largest,
-            amplification,
+            tuple(record.evidence.inputs),
             gain,
             limit,
             subnormal,
             _magnitudes(sizes),
         )
+
+
+def amplified(operators, relative):
+    """The same figures with their amplification, which needs those of the operations before.
+
+    Parameters
+    ----------
+    operators : dict of str to OperatorFigures
+        By variable, in execution order.
+    relative : dict of str to float
+        Relative error of the program's inputs.
+
+    Returns
+    -------
+    dict of str to OperatorFigures
+    """
+    relative, found = dict(relative), {}
+    for name, own in operators.items():
+        before = max((relative.get(read, 0.0) for read in own.reads), default=0.0)
+        relative[name] = own.error_rms / own.size_rms if own.size_rms else 0.0
+        passed = own.inherited_rms / own.size_rms / before if before and own.size_rms else None
+        found[name] = replace(own, amplification=passed)
+    return found
 
 
 def _share(record, fmt):
@@ -142,8 +167,9 @@ def _share(record, fmt):
     local = (rms(error), float(np.max(error, initial=0.0)))
     if bound is None:
         return None, local
-    ratio = np.where(error > 0, error / bound, 0.0)
-    return float(np.max(np.where(np.isnan(ratio), np.inf, ratio), initial=0.0)), local
+    if np.isnan(np.max(bound, initial=0.0)):  # behind an overflow
+        bound = np.where(np.isnan(bound), 0.0, bound)
+    return float(np.fmax.reduce(error / bound, axis=None, initial=0.0)), local  # 0 / 0 is NaN and is not the largest
 
 
 def _gain(record, value, fmt):
@@ -172,7 +198,6 @@ def _gain(record, value, fmt):
 
 def _magnitudes(sizes):
     """Counts of magnitudes by octave."""
-    sizes = sizes.ravel()[:: max(1, sizes.size // SEEN)]
     _, exponent = np.frexp(sizes)  # 2^(e - 1) <= |x| < 2^e
     first, last = OCTAVES[0], OCTAVES[-1]
     octave = np.clip(exponent - 1 - first + 1, 0, last - first + 1)

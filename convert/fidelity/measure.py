@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...refimpl.metrics import decibels, psnr, relative_rms, rms
-from .arithmetic import figures
+from .arithmetic import amplified, figures
 from .structure import difference, lockstep
 
 
@@ -57,17 +57,16 @@ def measure(model, carrying, program, pairs, graph, x, profile):
     pictures : tuple of ndarray
         Golden output; that of the package in float64, and in its own types.
     """
-    rows, operators, relative, layer_of = {}, {}, {}, owners(pairs, graph)
-    relative[program.inputs[0].name] = relative_rms(x, x.astype(program.inputs[0].dtype))
+    rows, operators, layer_of = {}, {}, owners(pairs, graph)
     for layer, values, record in lockstep((model, carrying), program, pairs, x, profile):
         if layer != ":output" and record.name in graph.operation:
-            found = figures(record, layer_of.get(record.name, ""), relative)
+            found = figures(record, layer_of.get(record.name, ""))
             operators |= {record.name: found} if found else {}
         if layer:
             golden, carried = values
-            same = golden.shape == record.value.shape
-            rows[layer] = _figures(golden, carried, record) if same else None
-    return rows, operators, (golden, record.shadow, record.value)  # of ":output"
+            rows[layer] = _figures(golden, carried, record) if golden.shape == record.value.shape else None
+    relative = {program.inputs[0].name: relative_rms(x, x.astype(program.inputs[0].dtype))}
+    return rows, amplified(operators, relative), (golden, record.shadow, record.value)  # of ":output"
 
 
 def owners(pairs, graph):

@@ -63,9 +63,9 @@ def compare(program, inputs, expected, profile):
     list of Difference
         One per expected output.
     """
-    found, limits, wrong, relative = {}, {}, False, {}
+    found, limits, wrong = {}, {}, False
     for record in program.trace(inputs, profile=profile):
-        judged = figures(record, "", relative) if profile != "float64" else None
+        judged = figures(record, "") if profile != "float64" else None
         wrong = wrong or bool(judged and judged.wrong)
         if record.name in expected:
             found[record.name] = record.value

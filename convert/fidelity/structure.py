@@ -68,8 +68,9 @@ def difference(golden, value):
     """
     if golden.shape != value.shape:
         return float("inf")
-    size = np.max(np.abs(golden))
-    worst = np.max(np.abs(golden - value.astype(np.float64)))
+    size = max(np.max(golden), -np.min(golden))
+    off = golden - value.astype(np.float64, copy=False)
+    worst = max(np.max(off), -np.min(off))  # NaN stays NaN
     worst = worst / size if size > 0 else worst
     return worst if np.isfinite(worst) else float("inf")
 

@@ -100,15 +100,15 @@ class Verdict:
 
         "f64 diff" is the relative difference in float64, "error" the largest difference from the golden layer. "made
         here" is the root mean square of the error that the layer's own operations make, "came in" that of the error
-        that they pass on, and the bar the part of the power that was made here.
+        that they pass on, and the bar the part of the power that was made here; ``compact`` has only the bar.
         """
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
         table.add_column("layer", overflow="fold")
         for name in ("type",) if compact else ("operator", "type"):
             table.add_column(name, no_wrap=True)
-        for name in ("f64 diff", "error", "SQNR", "max|x|", "made here", "came in"):
+        for name in ("f64 diff", "error", "SQNR", "max|x|", *(() if compact else ("made here", "came in"))):
             table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("", no_wrap=True)
+        table.add_column("made here" if compact else "", no_wrap=True)
         table.add_column("verdict", no_wrap=True)
         block = ""
         for row in self.rows:
@@ -122,7 +122,8 @@ class Verdict:
                         table.add_row(_elided(inside[1]))
                     block, name = inside[1], f" {inside[2]}"
             figures = [f"{m.max_abs:.1e}", f"{m.sqnr:.1f}", f"{m.largest:.3g}"] if m else ["-"] * 3
-            figures += ["-" if error is None else f"{error:.0e}" for error in (row.local_rms, row.inherited_rms)]
+            errors = () if compact else (row.local_rms, row.inherited_rms)
+            figures += ["-" if error is None else f"{error:.0e}" for error in errors]
             share = "-" if row.local_rms is None else _bar(_part(row.local_rms, row.inherited_rms))
             structure = "-" if row.structure is None else f"{row.structure:.0e}"
             verdict = f"[{_COLOURS.get(row.verdict, 'yellow')}]{row.verdict}[/]"
