@@ -17,6 +17,7 @@ from page_verdicts import PLAN, operator, seen
 from page_verdicts import budget as budget_of
 
 from karat.app import cli
+from karat.app import verify as app_verify
 from karat.convert.fidelity import budget as causes
 from karat.convert.fidelity.page import pictures, read_plan, render, to_html
 from karat.convert.fidelity.page.charts import budget, dots
@@ -296,6 +297,7 @@ def verify(monkeypatch, tmp_path, wrong):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys.modules["karat.convert.fidelity.verify"], "verify", lambda *_, **__: wrong)
     monkeypatch.setattr(causes, "error_budget", lambda *_, **__: wrong.budget)
+    monkeypatch.setattr(app_verify, "replace", lambda verdict, **_: verdict)
 
     def call(*words):
         monkeypatch.setattr(sys, "argv", ["karat", "verify", *words])
