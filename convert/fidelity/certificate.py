@@ -9,6 +9,7 @@ from .limits import LIMITS
 from .overflow_search import RUNS, search_images
 from .ranges.bounds import Bounds
 from .ranges.propagate import propagate
+from .shown import finite
 
 CERTIFIED, MAY, DOES = "certified", "may", "does"
 
@@ -125,15 +126,10 @@ class Certificate:
                 "largest": limit.largest,
                 "source": limit.source,
                 "status": self.status(limit.name),
-                "worst": _finite(vars(row)) if row else None,
+                "worst": finite(vars(row)) if row else None,
             }
-        rows = [_finite(vars(row)) for row in self.operators]
+        rows = [finite(vars(row)) for row in self.operators]
         return {"overflows": self.overflows, "limits": limits, "operators": rows, "runs": self.runs}
-
-
-def _finite(row):
-    """JSON has no infinity: such numbers become "inf", as in a verdict."""
-    return {k: str(v) if isinstance(v, float) and not np.isfinite(v) else v for k, v in row.items()}
 
 
 def certify(program, layers=None, search=True, runs=RUNS, seed=0, progress=lambda done, total: None):

@@ -5,6 +5,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
+from .shown import finite
+
 CODE = '''"""Operators that stay in float32: {count} of {total}, for {target:g} dB.
 
 Made by `karat plan` for an input of {shape}; operators are called otherwise in another network or at another size.
@@ -104,7 +106,7 @@ class Plan:
         curve = [p._asdict() for p in self.curve]
         union = self.union._asdict() if self.union else None
         document = asdict(self) | {"reached": self.reached, "kept": kept, "curve": curve, "union": union}
-        return json.dumps(_finite(document), indent=1, allow_nan=False)
+        return json.dumps(finite(document), indent=1, allow_nan=False)
 
     def lines(self) -> list[str]:
         """What a terminal shows: the operators, the curve, and the answer."""
@@ -200,11 +202,3 @@ def drawn(curve, target, width=64, height=12):
             figures = f"{p.measured:6.2f} dB (predicted {p.predicted:.2f})"
             lines.append(f"{MARKS[p.kind]} {p.operators:>6} in float32: {figures}")
     return lines
-
-
-def _finite(value):
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(v) for v in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -16,6 +16,7 @@ from .judge import DEFECT, OK, OVERFLOW, UNKNOWN, Row
 from .ledger import Ledger
 from .movement import Movement
 from .picture_error import PictureError
+from .shown import elided, finite
 
 LIMITS = {"fp16's 65504": FLOAT16.largest, "32768 (Neural Engine, reported)": NEURAL_ENGINE_LARGEST}
 _COLOURS = {OK: "green", DEFECT: "bold red", OVERFLOW: "bold red", UNKNOWN: "yellow"}
@@ -119,7 +120,7 @@ class Verdict:
                     name = " (the block)"
                 elif inside:
                     if inside[1] != block:
-                        table.add_row(_elided(inside[1]))
+                        table.add_row(elided(inside[1]))
                     block, name = inside[1], f" {inside[2]}"
             figures = [f"{m.max_abs:.1e}", f"{m.sqnr:.1f}", f"{m.largest:.3g}"] if m else ["-"] * 3
             errors = () if compact else (row.local_rms, row.inherited_rms)
@@ -213,25 +214,13 @@ class Verdict:
             "unread": self.ledger.unread,
             "notes": list(self.notes),
         }
-        return json.dumps(_finite(document), indent=1, allow_nan=False)
+        return json.dumps(finite(document), indent=1, allow_nan=False)
 
     def to_html(self, plan=None, title="karat verify") -> str:
         """The verdict as one self-contained page; ``plan``, of `page.read_plan`, adds the curve of mixed precision."""
         from .page import to_html
 
         return to_html(self, plan, title)
-
-
-def _elided(name):
-    """A long dotted name without its middle.
-
-    Examples
-    --------
-    >>> _elided("layers.0.residual_group.blocks.1")
-    'layers.0…blocks.1'
-    """
-    parts = name.split(".")
-    return name if len(parts) <= 4 else f"{'.'.join(parts[:2])}…{'.'.join(parts[-2:])}"
 
 
 def _part(own, other):
@@ -244,12 +233,3 @@ def _bar(share, width=4):
     """A share of one as a bar and a percentage."""
     filled = round(min(share, 1.0) * width)
     return "▇" * filled + "·" * (width - filled) + f" {min(share, 9.99):.0%}"
-
-
-def _finite(value):
-    """JSON has no infinity: such numbers become the strings "inf", "-inf" and "nan"."""
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(v) for v in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -5,7 +5,7 @@ import re
 from itertools import groupby, pairwise
 
 from ....refimpl.numerics.formats import FLOAT16, NEURAL_ENGINE_LARGEST
-from ..verdict import _elided
+from ..shown import elided
 from .figures import decibel, figure, log_ends, log_place, place
 from .figures import share as share_text
 
@@ -96,8 +96,8 @@ def table(found):
     errors = log_ends([r[name] for r in layers + operators for name in ("local_rms", "inherited_rms")])
     named = list(blocks([r["layer"] for r in layers]))
     return {
-        "layers": [_cells(r, _elided(block), tail, errors) for r, (block, tail) in zip(layers, named, strict=True)],
-        "operators": [_cells(r, _elided(r["layer"]), r["name"], errors) for r in operators],
+        "layers": [_cells(r, elided(block), tail, errors) for r, (block, tail) in zip(layers, named, strict=True)],
+        "operators": [_cells(r, elided(r["layer"]), r["name"], errors) for r in operators],
     }
 
 
@@ -149,7 +149,7 @@ def strip(layers):
     for before, cell in pairwise(cells):
         if cell["block"] and before["block"].startswith(cell["block"] + "."):
             cell["block"] = before["block"]
-    groups = [(_elided(block), list(inside)) for block, inside in groupby(cells, lambda cell: cell["block"])]
+    groups = [(elided(block), list(inside)) for block, inside in groupby(cells, lambda cell: cell["block"])]
     return {"groups": groups, "low": low, "high": high, "few": len(cells) <= 40}
 
 
