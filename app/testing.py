@@ -109,7 +109,7 @@ def _message(verdict, package, weights, picture):
         lines.append(f"  picture:  {verdict.shares['total']:.1f} dB against the golden one")
     lines += [f"  constant: {entry.note}" for entry in wrong[:3]]
     given = f" --input {picture}" if Path(picture).is_file() else ""
-    lines.append(f"  next:     karat verify {package} --weights {weights}{given} --json verdict.json")
+    lines.append(f"  next:     karat verify {package} --weights {weights}{given} --culprit culprit --report page.html")
     return "\n".join(lines)
 
 
