@@ -35,8 +35,8 @@ def run_plan(console, weights, target, picture=None, size="64x64", json=None, ou
         Exit code: 0 the target is reached, 1 it cannot be; no package is written then.
     """
     from ..convert.export.coreml import check_path, export
-    from ..convert.fidelity.plan import STAGES, plan
-    from ..convert.fidelity.planned import load_selector
+    from ..convert.precision.plan import STAGES, plan
+    from ..convert.precision.planned import load_selector
 
     height, width = parse_size(size)
     for path in (json, selector):

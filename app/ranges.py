@@ -2,7 +2,7 @@
 
 import json as jsonlib
 
-from ..convert.fidelity.certificate import certify
+from ..convert.fidelity.ranges.certificate import certify
 from ..convert.mil import open_package
 from .outputs import check_output, write_bytes
 from .progress import bar

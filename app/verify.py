@@ -41,7 +41,7 @@ def run_verify(console, package=None, weights=None, picture=None, average=1, wan
         Exit code: 0 faithful, 1 not, 2 could not be judged.
     """
     from ..convert.fidelity.budget import error_budget
-    from ..convert.fidelity.certificate import certify
+    from ..convert.fidelity.ranges.certificate import certify
     from ..convert.fidelity.verify import STAGES, verify
     from ..convert.mil import open_package
 

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 import karat
 from karat.app import cli
 from karat.convert.export.coreml import export
-from karat.convert.fidelity.certificate import CERTIFIED, DOES, MAY, certify
 from karat.convert.fidelity.ranges import RULES, Bounds
+from karat.convert.fidelity.ranges.certificate import CERTIFIED, DOES, MAY, certify
 from karat.convert.fidelity.ranges.facts import Term
 from karat.convert.fidelity.ranges.propagate import propagate
 from karat.convert.mil import open_package

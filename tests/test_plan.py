@@ -14,14 +14,14 @@ from skimage.data import astronaut
 from swinir_networks import random_swinir
 
 from karat.convert.export.coreml import export
-from karat.convert.fidelity import mixed as mixing
-from karat.convert.fidelity.choose import Losses, curve, smallest
-from karat.convert.fidelity.mixed import export_forms, mixed
-from karat.convert.fidelity.plan import losses_of, plan
-from karat.convert.fidelity.planned import Point, drawn
-from karat.convert.fidelity.sensitivity import roundings
-from karat.convert.fidelity.trial import Trial, _unions
 from karat.convert.mil import open_package
+from karat.convert.precision import mixed as mixing
+from karat.convert.precision.choose import Losses, curve, smallest
+from karat.convert.precision.mixed import export_forms, mixed
+from karat.convert.precision.plan import losses_of, plan
+from karat.convert.precision.planned import Point, drawn
+from karat.convert.precision.sensitivity import roundings
+from karat.convert.precision.trial import Trial, _unions
 from karat.convert.torch_models import twin
 from karat.refimpl.errors import BadInput
 from karat.refimpl.load import load
@@ -258,7 +258,7 @@ def test_the_lines_show_operators_curve_and_classes(planned):
 def test_a_target_that_is_no_number_and_a_picture_too_large_are_refused(bench, monkeypatch):
     with pytest.raises(BadInput, match="the target is nan"):
         plan(bench.model, bench.x, np.nan)
-    monkeypatch.setattr("karat.convert.fidelity.sensitivity.MOST_BYTES", 10**5)
+    monkeypatch.setattr("karat.convert.precision.sensitivity.MOST_BYTES", 10**5)
     with pytest.raises(BadInput, match="give a smaller one"):
         roundings(bench.forms, bench.x)
 

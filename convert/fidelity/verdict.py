@@ -11,11 +11,11 @@ from rich.table import Table
 from ...refimpl.numerics.formats import FLOAT16, NEURAL_ENGINE_LARGEST
 from .arithmetic import OperatorFigures
 from .budget import Budget
-from .certificate import Certificate
 from .judge import DEFECT, OK, OVERFLOW, UNKNOWN, Row
 from .ledger import Ledger
 from .movement import Movement
 from .picture_error import PictureError
+from .ranges.certificate import Certificate
 from .shown import elided, finite
 
 LIMITS = {"fp16's 65504": FLOAT16.largest, "32768 (Neural Engine, reported)": NEURAL_ENGINE_LARGEST}

@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...refimpl.numerics.formats import FLOAT16
+from ....refimpl.numerics.formats import FLOAT16
+from ..shown import finite
+from .bounds import Bounds
 from .limits import LIMITS
 from .overflow_search import RUNS, search_images
-from .ranges.bounds import Bounds
-from .ranges.propagate import propagate
-from .shown import finite
+from .propagate import propagate
 
 CERTIFIED, MAY, DOES = "certified", "may", "does"
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...refimpl.errors import BadInput
-from ..mil.execute import Step, compile_steps
+from ..mil.execute import compile_steps
 from ..mil.profiles import profile_named
+from ..mil.step import Step
 from .mixed import Forms
 
 EXACT = profile_named("float64")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...refimpl.numerics.formats import FLOAT16, NEURAL_ENGINE_LARGEST, NEURAL_ENGINE_SLICE_LARGEST
-from ..mil.operation import Operation
+from ....refimpl.numerics.formats import FLOAT16, NEURAL_ENGINE_LARGEST, NEURAL_ENGINE_SLICE_LARGEST
+from ...mil.operation import Operation
 
 REPORTED = "reported in arXiv:2606.22283, a hypothesis"
 _MULTIPLY_ACCUMULATE = ("conv", "conv_transpose", "linear", "matmul", "einsum")

@@ -5,7 +5,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
-from .shown import finite
+from ..fidelity.shown import finite
 
 CODE = '''"""Operators that stay in float32: {count} of {total}, for {target:g} dB.
 
