@@ -14,7 +14,7 @@ import numpy as np
 from .formats import nearest
 
 # Relative error of float32 exp, tanh and the like in units of u. Measured for NumPy over every float32: exp 3.6 u in
-# [-104, 0] (tests/test_bounds.py, marked long); PyTorch's and the usual libraries' stay below 4 ulp = 8 u.
+# [-104, 0] (tests/test_bounds.py, marked long); others are allowed twice that, 4 units in the last place.
 FUNCTION = 8
 
 
