@@ -19,6 +19,7 @@ from .ranges.certificate import Certificate
 from .shown import elided, finite
 
 LIMITS = {"fp16's 65504": FLOAT16.largest, "32768 (Neural Engine, reported)": NEURAL_ENGINE_LARGEST}
+FEW = 0.01  # of the results of one operation, that need not be mentioned
 _COLOURS = {OK: "green", DEFECT: "bold red", OVERFLOW: "bold red", UNKNOWN: "yellow"}
 
 
@@ -184,6 +185,10 @@ class Verdict:
         lines = [f"range: largest magnitude {report['largest']:.4g} at {report['layer']}, {shares}"]
         for name, layers in report["beyond"].items():
             lines += [f"{len(layers)} layers reach {name}: {', '.join(layers[:5])}"] if layers else []
+        small = max(self.operators, key=lambda found: found.subnormals, default=None)
+        if small and small.subnormals > FEW:
+            where = f"{small.layer or small.name} ({small.op_type})"
+            lines.append(f"subnormal results, at most {small.subnormals:.0%} at {where}: a note, their bound allows it")
         return lines
 
     def to_json(self) -> str:
