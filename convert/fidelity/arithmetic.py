@@ -200,6 +200,6 @@ def _magnitudes(sizes):
     """Counts of magnitudes by octave."""
     _, exponent = np.frexp(sizes)  # 2^(e - 1) <= |x| < 2^e
     first, last = OCTAVES[0], OCTAVES[-1]
-    octave = np.clip(exponent - 1 - first + 1, 0, last - first + 1)
+    octave = np.clip(exponent - first, 0, last - first + 1)
     octave = np.where(sizes == 0, 0, np.where(np.isfinite(sizes), octave, last - first + 1))
     return tuple(np.bincount(octave, minlength=len(OCTAVES) + 1).tolist())
