@@ -59,7 +59,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--draws", type=int, default=4, help="of every family")
-    parser.add_argument("--sweep", type=int, default=3, help="draws of every family with a size, at every size")
+    parser.add_argument("--sweep", type=int, default=12, help="draws of every family with a size, at every size")
     parser.add_argument("--honest", type=int, default=200, help="honest packages")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="folder of mutation.md and mutation.svg")
