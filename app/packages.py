@@ -88,8 +88,10 @@ def _arrays(source):
     try:
         with np.load(source, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, AttributeError, TypeError, EOFError, BadZipFile) as error:
-        raise BadInput(f"{source} is no .npz of plain arrays ({error}); save it with numpy.savez") from None
+    except FileNotFoundError:
+        raise BadInput(f"{source} does not exist, expected an .npz of plain arrays; check the name") from None
+    except (OSError, ValueError, AttributeError, TypeError, EOFError, BadZipFile):
+        raise BadInput(f"{source} is no .npz of plain arrays, expected one; save it with numpy.savez") from None
 
 
 def _picture(results):

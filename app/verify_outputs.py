@@ -52,6 +52,12 @@ class Wanted:
             check_folder(self.culprit)
         self.read_plan()
 
+    def check_plan(self, model):
+        """Refuse a plan that was made for another network."""
+        plan = self.read_plan()
+        if plan and plan.get("network") != model.fingerprint:
+            raise BadInput(f"{self.plan} is the plan of another network; make one for these weights with `karat plan`")
+
     def read_plan(self):
         """The plan, or None."""
         if not self.plan:

@@ -11,8 +11,10 @@ from karat.convert.fidelity.ledger import Entry, Ledger
 from karat.convert.fidelity.measure import Measured
 from karat.convert.fidelity.picture_error import picture_error
 from karat.convert.fidelity.verdict import Verdict
+from karat.refimpl.load import load
 
 PLAN = {
+    "network": load("zoo:quicksrnet-small-x2").fingerprint,
     "target": 85.0,
     "achieved": 85.6,
     "kept": [{"name": "conv_1", "type": "conv", "layer": "cnn.2"}],
@@ -51,6 +53,7 @@ def operator(i, name=None, layer="cnn.0", **more):
         "error_rms": 2.5e-4,
         "size_rms": 0.5,
         "reads": ("x",),
+        "overflows": False,
         "amplification": 1.25,
         "gain": 1e-5,
         "gain_limit": 1e-4,

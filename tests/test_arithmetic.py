@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import random_model
@@ -13,6 +14,8 @@ from karat.convert.fidelity import verify
 from karat.convert.fidelity.arithmetic import _gain, _magnitudes
 from karat.convert.fidelity.budget import Budget, error_budget
 from karat.convert.mil import open_package
+from karat.convert.torch_models import twin
+from karat.refimpl.load import load
 from karat.refimpl.numerics.formats import FLOAT16, nearest, spacing
 
 
@@ -80,6 +83,64 @@ def test_equal_results_are_one_observation():
     exact = np.full(60000, 1 + 2.0**-12)
     gain, limit = _gain(Record(exact), nearest(exact, FLOAT16), FLOAT16)
     assert abs(gain) < limit
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1e-6, 1e-4, 1e-3, 0.02]))
+def test_results_that_share_a_rounding_are_one_observation(seed, spread):
+    """Of a nearly flat picture thousands of different results round to one number, and are off by the same."""
+    rng = np.random.default_rng(seed)
+    exact = np.repeat(rng.normal(size=32), 500) + spread * rng.normal(size=16000)
+    gain, limit = _gain(Record(exact), nearest(exact, FLOAT16), FLOAT16)
+    assert abs(gain) < limit
+
+
+@pytest.mark.parametrize("base", [0.37, 191 / 255, 0.8])
+@pytest.mark.parametrize("share", [0.01, 0.3])
+def test_a_nearly_flat_picture_is_not_blamed(tmp_path, base, share):
+    model = load("zoo:quicksrnet-small-x2")
+    rng = np.random.default_rng(0)
+    x = np.round(255 * base) / 255 + (rng.random((1, 3, 96, 96)) < share) / 255
+    verdict = verify(model, open_package(export(model, tmp_path / "m.mlpackage", x.shape)), x)
+    assert verdict.faithful is True, verdict.summary()[-1]
+
+
+def naive_softmax(tensor, dim):
+    e = torch.exp(tensor)
+    return e / e.sum(dim, keepdim=True)
+
+
+def test_an_overflow_inside_a_layer_is_called(tmp_path, monkeypatch):
+    """A softmax without its maximum: the sum is infinite in half precision, the weights are zero, all is finite."""
+    net, _ = network("real-world x4")
+    with torch.no_grad():
+        net.layers[0].residual_group.blocks[0].attn.relative_position_bias_table += 9.5
+    model = load({name: value.numpy() for name, value in net.state_dict().items()})
+    x = np.random.default_rng(1).random((1, 3, 8, 8))
+    monkeypatch.setattr(torch.Tensor, "softmax", naive_softmax)
+    package = export(net, tmp_path / "m.mlpackage", x.shape)
+    monkeypatch.undo()
+    verdict = verify(model, open_package(package), x)
+    assert verdict.faithful is False
+    assert (verdict.culprit.verdict, verdict.culprit.layer[-8:]) == ("overflow", ":softmax")
+    assert verdict.range_report()["largest"] == np.inf
+
+
+def test_a_bend_that_no_layer_has_is_not_called_faithful(tmp_path):
+    """It acts beyond what both inputs reach: they agree in every bit."""
+
+    class Bent(torch.nn.Module):
+        def __init__(self, module):
+            super().__init__()
+            self.module = module
+            self.module.conv_last.register_forward_hook(lambda m, i, y: torch.minimum(y, torch.full((1,), 50.0)))
+
+        def forward(self, x):
+            return self.module(x)
+
+    verdict = verify(MODEL, open_package(export(Bent(twin(MODEL)), tmp_path / "m.mlpackage", SHAPE)), X)
+    assert verdict.faithful is not True
+    honest = verify(MODEL, open_package(export(MODEL, tmp_path / "h.mlpackage", SHAPE)), X)
+    assert honest.faithful is True
 
 
 @pytest.mark.parametrize("gain", [1.001, 1 + 2.0**-13])

@@ -325,12 +325,14 @@ def test_the_command_writes_the_page(verify, tmp_path):
         ("--report out.html --plan plan.json", "holds no plan"),
         ("--report out.html --json ./out.html", "expected two files"),
         ("--report plan.json --plan plan.json", "is the input itself"),
+        ("--report out.html --plan other.json", "plan of another network"),
     ],
 )
 def test_what_the_command_refuses(verify, tmp_path, capsys, words, found):
     (tmp_path / "plan.json").write_text("{}")
+    (tmp_path / "other.json").write_text(json.dumps(PLAN | {"network": "another"}))
     assert verify(*words.split()) == 2
     printed = capsys.readouterr().err
     assert found in printed
     assert printed.count("\n") == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.json", "plan.json"]

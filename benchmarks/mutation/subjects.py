@@ -130,10 +130,12 @@ def picture(kind, model, height, width):
     if kind == "ramp":
         ramps = np.stack([rows / height, columns / width, (rows + columns) / (height + width)])
         return ramps[None, :channels]
+    if kind == "dust":  # a grey of bytes with a few one level brighter: thousands of results round to one number
+        return (191 + (np.random.default_rng(width).random((1, channels, height, width)) < 0.02)) / 255
     return np.random.default_rng(height).random((1, channels, height, width))
 
 
-PICTURES = ("photograph", "noise", "flat", "checkerboard", "ramp")
+PICTURES = ("photograph", "noise", "flat", "checkerboard", "ramp", "dust")
 
 
 def network(name, seed):

@@ -13,7 +13,7 @@ import numpy as np
 from ...refimpl.metrics import rms
 from ...refimpl.numerics.formats import FORMATS, nearest, spacing
 
-DISTINCT = 2**14  # different results that the gain is estimated from
+DISTINCT = 2**15  # results that the gain is estimated from, at most
 SEEN = 2**16  # values that the histogram of magnitudes is made of, at most
 CHANCE = 2.0**-40  # that honest rounding is taken for a gain
 OCTAVES = range(-25, 17)  # of the histogram of magnitudes
@@ -38,6 +38,8 @@ class OperatorFigures:
         The whole: against a run in float64 throughout.
     size_rms, largest : float
         Root mean square and largest magnitude of the value.
+    overflows : bool
+        Something is infinite or no number that is finite in float64.
     reads : tuple of str
         The variables that the operation read.
     gain, gain_limit : float
@@ -62,6 +64,7 @@ class OperatorFigures:
     error_rms: float
     size_rms: float
     largest: float
+    overflows: bool
     reads: tuple[str, ...]
     gain: float
     gain_limit: float
@@ -124,6 +127,7 @@ def figures(record, layer):
             whole,
             rms(value),
             largest,
+            not math.isfinite(largest) and bool(np.any(np.isfinite(record.shadow) & ~np.isfinite(value))),
             tuple(record.evidence.inputs),
             gain,
             limit,
@@ -173,26 +177,26 @@ def _share(record, fmt):
 
 
 def _gain(record, value, fmt):
-    """Systematic relative error over distinct results, and its limit for honest rounding.
+    """Systematic relative error over different results, and its limit for honest rounding.
 
     Weighted least squares of value = (1 + g) exact. If the roundings are independent and have mean zero, which is the
     model of Higham & Mary (SIAM J. Sci. Comput. 41(5), 2019. doi:10.1137/18M1226312), Hoeffding's inequality keeps
-    |g| below the limit but for `CHANCE`. Equal results are one observation; those below the normal range, which all
-    round the same way, are none.
+    |g| below the limit but for `CHANCE`. Results that were rounded to the same number share their error: of those one,
+    drawn by lot, is an observation. Those below the normal range, which all round the same way, are none.
     """
     if record.bound is None:
         return 0.0, math.inf
-    step = max(1, value.size // (2 * DISTINCT))
-    exact, found, bound = (array.ravel()[::step] for array in (record.exact, value, record.bound))
+    rng = np.random.default_rng(0)
+    places = rng.permutation(value.size) if value.size <= DISTINCT else rng.integers(0, value.size, DISTINCT)
+    exact, found, bound = (array.ravel()[places] for array in (record.exact, value, record.bound))
     good = np.isfinite(found) & np.isfinite(bound) & (np.abs(exact) >= 2.0**fmt.min_exponent)
-    exact, places = np.unique(exact[good], return_index=True)
-    if not exact.size:
+    _, first = np.unique(found[good], return_index=True)
+    if not first.size:
         return 0.0, math.inf
-    keep = slice(None, None, max(1, exact.size // DISTINCT))
-    exact, places = exact[keep], places[keep]
-    bound = np.maximum(bound[good][places], spacing(exact, fmt) / 2)
+    exact, found, bound = (array[good][first] for array in (exact, found, bound))
+    bound = np.maximum(bound, spacing(exact, fmt) / 2)
     weight = np.square(exact / bound).sum()
-    gain = np.sum((found[good][places] - exact) * exact / np.square(bound)) / weight
+    gain = np.sum((found - exact) * exact / np.square(bound)) / weight
     return float(gain), float(math.sqrt(2 * math.log(2 / CHANCE) / weight))
 
 

@@ -94,8 +94,7 @@ def _classes(program, verdict):
     graph = Graph(program)
     live = graph.operation.values()
     entering = {op.name for op in live if op.type == "cast" and entry in op.reads}
-    variables = {entry, *graph.operation}
-    constant = {op.name for op in live if not variables & set(op.reads)}  # float32 weights, cast when it runs
+    constant = {op.name for op in live if op.name not in graph.varying}  # float32 weights, cast when it runs
     rounding = {found.name: found for found in verdict.operators if found.local_max > 0}
     single = len(rounding) <= SINGLE
     classes = {}

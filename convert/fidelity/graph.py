@@ -14,6 +14,8 @@ class Graph:
         Its place in execution order.
     dtype, shape : dict
         Its declared type and shape.
+    varying : set of str
+        Variables that depend on an input; the others are computed from constants only.
     upstream : dict of str to frozenset of str
         Every variable that a variable depends on, itself not included.
     """
@@ -32,6 +34,10 @@ class Graph:
             above = frozenset(direct).union(*(self.upstream[name] for name in direct))
             for out in op.outputs:
                 self.upstream[out.name] = above
+        self.varying = {feature.name for feature in program.inputs}
+        for op in program.operations:
+            if self.varying & set(op.reads):
+                self.varying |= {out.name for out in op.outputs}
         outputs = [feature.name for feature in program.outputs if feature.name in self.upstream]
         live = set(outputs).union(*(self.upstream[name] for name in outputs))
         self.operation = {name: op for name, op in self.operation.items() if name in live}

@@ -9,6 +9,11 @@ from .pair import IDLE, MOVES
 from .structure import TOLERANCE
 
 MISSED = "what follows comes out different"
+# Operators that are one function here and another one there: two inputs cannot tell what they do on a third
+PIECEWISE = {"relu", "relu6", "clip", "clamped_relu", "threshold", "thresholded_relu", "minimum", "maximum", "abs"}
+PIECEWISE |= {"sign", "select", "leaky_relu", "prelu", "elu", "floor", "ceil", "round", "mod", "floor_div"}
+PIECEWISE |= {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "sigmoid_hard"}
+BENT = {"relu1", "leaky_relu"}  # golden operators that are so themselves, and held by their own constants
 OK, DEFECT, OVERFLOW, INHERITED, UNKNOWN = "ok", "defect", "overflow", "inherited", "unknown"
 
 
@@ -93,12 +98,16 @@ def judge(pairs, graph, ledger, movements, differences, measured, operators, out
     for layer, name in names.items():
         structure = max(d[layer] for d in differences) if name else None
         figures = measured.get(layer)
-        group = [out.name for op in graph.group(name, boundary) for out in op.outputs] if name else []
+        operations = graph.group(name, boundary) if name else []
+        group = [out.name for op in operations for out in op.outputs]
         executed = tuple(operators[out] for out in group if out in operators)
         if name is None:
             verdict, kind, note = _missing(layer, pairs, _fails_after(layer, names, differences, constants))
         else:
             verdict, kind, note = _verdict(layer, name, constants, moved, structure, figures, executed)
+            bent = [op for op in operations if op.type in PIECEWISE and op.inputs.get("cond", op.name) in graph.varying]
+            if verdict == OK and bent and (layer not in pairs or pairs[layer].operator not in BENT):
+                verdict, note = UNKNOWN, f"{bent[0]} is no part of this layer, and may act on other pictures"
         wrong_input = None in broken or bool(name and broken & graph.upstream[name])
         if verdict in (DEFECT, OVERFLOW) and wrong_input and kind != "constant":  # wrong whatever comes in
             verdict, kind, note = INHERITED, "", "its input is already wrong"
@@ -140,8 +149,9 @@ def _verdict(layer, name, constants, moved, structure, figures, executed):
     if structure > TOLERANCE:
         note = f"differs by {structure:.2g} in float64 with the package's own constants (roundoff: {TOLERANCE:g})"
         return DEFECT, "structure", note
-    if figures.largest == float("inf"):
-        return OVERFLOW, "", f"{name} overflows its type"
+    overflow = next((found for found in executed if found.overflows), None)
+    if figures.largest == float("inf") or overflow:
+        return OVERFLOW, "", f"{overflow.op_type + ' ' + overflow.name if overflow else name} overflows its type"
     wrong = next((found for found in executed if found.wrong), None)
     if wrong:
         return DEFECT, "arithmetic", wrong.note

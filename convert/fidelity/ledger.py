@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ...refimpl.metrics import relative_rms
 from ...refimpl.numerics.formats import FLOAT16, FORMATS, spacing
 
 # Constants that an operator carries: MIL parameter -> what it stands for. A string is a parameter of the layer.
@@ -18,6 +19,7 @@ EXPECTED = {
     "upsample_nearest": {"scale_factor_height": 2.0, "scale_factor_width": 2.0},
 }
 NOTHING = np.zeros(())
+NEAR = 0.05  # relative distance within which a constant is taken for an expression
 UNREAD = {("pad", "constant_val")}  # MIL operator and parameter: a reflecting pad has one and does not use it
 # The same for the shift and scaling of colours, by MIL operator: what is 0 or 1 a converter leaves out
 AFFINE = {"sub": "value", "add": "value", "mul": "factor"}
@@ -202,12 +204,16 @@ def _constants_of(program, operations):
 
 
 def _claim(constants, role, exact):
-    """The constant in the named role; else the only one of the right size; else none."""
-    for found, name, value in constants:
-        if found == role and value.size == exact.size:
-            return name, value
-    sized = [(name, value) for found, name, value in constants if value.size == exact.size and exact.size > 1]
-    return sized[0] if len(sized) == 1 else ("", None)
+    """The constant in the named role; else the one of its size that is nearest, where a layer is several operations."""
+    sized = [(found, name, value) for found, name, value in constants if value.size == exact.size]
+    named = [(name, value) for found, name, value in sized if found == role]
+    if named and (exact.size > 1 or len(sized) == 1):
+        return named[0]
+    if len(sized) == 1 and exact.size > 1:
+        return sized[0][1:]
+    near = [(relative_rms(exact.ravel(), value.ravel()), name, value) for _, name, value in sized]
+    distance, name, value = min(near, key=lambda found: found[0], default=(np.inf, "", None))
+    return (name, value) if distance < NEAR else (named or [("", None)])[0]
 
 
 def _hold(layer, key, exact, name, value, dtype, factor=1.0, mean: np.ndarray = NOTHING):

@@ -15,7 +15,8 @@ from .judge import DEFECT, OK, OVERFLOW, UNKNOWN, Row
 from .ledger import Ledger
 from .movement import Movement
 from .picture_error import PictureError
-from .ranges.certificate import Certificate
+from .ranges.certificate import DOES, Certificate
+from .ranges.limits import HALF
 from .shown import elided, finite
 
 LIMITS = {"fp16's 65504": FLOAT16.largest, "32768 (Neural Engine, reported)": NEURAL_ENGINE_LARGEST}
@@ -70,9 +71,14 @@ class Verdict:
     def faithful(self) -> bool | None:
         """True: only rounding. False: a defect or an overflow. None: something could not be judged."""
         verdicts = {row.verdict for row in self.rows}
-        if verdicts & {DEFECT, OVERFLOW}:
+        if verdicts & {DEFECT, OVERFLOW} or self.overflowing:
             return False
         return True if verdicts == {OK} else None
+
+    @property
+    def overflowing(self) -> bool:
+        """Whether the search of a certificate found an image that half precision cannot hold."""
+        return self.certificate is not None and self.certificate.status(HALF.name) == DOES
 
     @property
     def culprit(self) -> Row | None:
@@ -90,6 +96,8 @@ class Verdict:
             large on purpose and left out); "beyond": {name: layers that reach the limit}.
         """
         sizes = {row.layer: row.measured.largest for row in self.rows if row.measured}
+        for found in self.operators:  # what is inside a layer too
+            sizes[found.layer or found.name] = max(sizes.get(found.layer or found.name, 0.0), found.largest)
         beyond = {name: [k for k, size in sizes.items() if size >= limit] for name, limit in LIMITS.items()}
         sizes = {k: size for k, size in sizes.items() if not k.endswith(":mask")}
         layer = max(sizes, key=sizes.__getitem__, default="")
@@ -151,6 +159,8 @@ class Verdict:
         if self.culprit is not None:
             kind = f" ({self.culprit.kind})" if self.culprit.kind else ""
             reason = f"{self.culprit.verdict} at {self.culprit.layer}{kind}: {self.culprit.note}"
+        elif self.overflowing:
+            reason = "an image was found that overflows it, see the range"
         compared = sum(1 for row in self.rows if row.variable)
         lines.append(f"{answer}: {reason}; {compared} of {len(self.rows)} values compared")
         return lines

@@ -12,7 +12,7 @@ CORRECTLY_ROUNDED = {"add", "sub", "mul", "real_div", "square", "sqrt", "clip", 
 # Elementwise operators: how many units u the result is off by before it is stored, relative to itself
 _U = bounds.FUNCTION
 RELATIVE = {"leaky_relu": 1, "prelu": 1, "exp": _U, "exp2": _U, "tanh": _U, "erf": _U, "sin": _U, "cos": _U}
-RELATIVE |= {"sigmoid": 2 * _U + 3, "silu": 2 * _U + 4, "inverse": 2, "rsqrt": 3, "softsign": 2}
+RELATIVE |= {"sigmoid": 2 * _U + 3, "silu": 2 * _U + 4, "pow": _U, "inverse": 2, "rsqrt": 3, "softsign": 2}
 
 
 def error_bound(operation, arguments, exact, computed, stored):
@@ -38,7 +38,7 @@ def error_bound(operation, arguments, exact, computed, stored):
         if kind in FORMULAS:
             return bounds.stored(exact, FORMULAS[kind](arguments, exact, computed), stored)
         if kind in RELATIVE:
-            tiny = 2 * computed.smallest_subnormal
+            tiny = 2 * computed.smallest_subnormal * (1 + np.abs(arguments["x"]))  # of a part that vanishes
             error = np.abs(exact) * bounds.gamma(RELATIVE[kind], computed.unit_roundoff) + tiny
             return bounds.stored(exact, error, stored)
         if kind in CORRECTLY_ROUNDED or OPERATORS[kind].exact:

@@ -87,6 +87,7 @@ def _result(model, trial, package, sets, looked):
         union = Union(looked[0], int(classes.sum()), package.measured(classes), looked[1])
     program = package(kept)
     return Plan(
+        network=model.fingerprint,
         target=float(package.target),
         shape=x.shape,
         kept=tuple(_kept(trial.forms, name) for name in trial.names[kept]),

@@ -10,7 +10,15 @@ from ..fidelity.shown import finite
 CODE = '''"""Operators that stay in float32: {count} of {total}, for {target:g} dB.
 
 Made by `karat plan` for an input of {shape}; operators are called otherwise in another network or at another size.
-Use it so: ct.convert(..., compute_precision=ct.transform.FP16ComputePrecision(op_selector=op_selector)).
+Use it with float32 input and output for iOS 17, as the plan was measured (coremltools' default is float16):
+
+    ct.convert(
+        traced,
+        inputs=[ct.TensorType("x", {shape}, dtype=np.float32)],
+        outputs=[ct.TensorType("y", dtype=np.float32)],
+        minimum_deployment_target=ct.target.iOS17,
+        compute_precision=ct.transform.FP16ComputePrecision(op_selector=op_selector),
+    )
 """
 
 KEEP_FLOAT32 = frozenset({{
@@ -61,6 +69,8 @@ class Plan:
 
     Attributes
     ----------
+    network : str
+        Fingerprint of the model.
     target : float
         In dB.
     shape : tuple of int
@@ -82,6 +92,7 @@ class Plan:
         Python that defines ``op_selector``.
     """
 
+    network: str
     target: float
     shape: tuple[int, ...]
     kept: tuple[Kept, ...]

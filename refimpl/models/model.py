@@ -1,5 +1,6 @@
 """A network as NumPy sees it: an architecture, its derived configuration and its parameters."""
 
+import hashlib
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -45,6 +46,14 @@ class Model:
     def layers(self) -> dict[str, str]:
         """Operator of every layer, by layer name, in execution order."""
         return self.architecture.layers(self.config)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the architecture's name and of all parameters, by which results of one network know each other."""
+        digest = hashlib.sha256(self.architecture.NAME.encode())
+        for key in sorted(self.parameters):
+            digest.update(key.encode() + np.ascontiguousarray(self.parameters[key], np.float64).tobytes())
+        return digest.hexdigest()[:16]
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Upscale x, (N, channels, H, W) in [0, 1], to (N, channels, sH, sW), computing in the dtype of x."""

@@ -187,7 +187,7 @@ def layer_norm(x, weight, bias, axes, epsilon, fmt):
     """
     u = fmt.unit_roundoff
     n = int(np.prod([x.shape[axis] for axis in axes]))
-    mean_error = gamma(n + 1, u) * np.mean(np.abs(x), axis=axes, keepdims=True)
+    mean_error = gamma(n + 1, u) * np.mean(np.abs(x), axis=axes, keepdims=True) + fmt.smallest_subnormal
     centred = x - np.mean(x, axis=axes, keepdims=True)
     variance = np.mean(centred * centred, axis=axes, keepdims=True) + epsilon
     deviation = np.sqrt(variance)

@@ -71,3 +71,4 @@ LIMITS = (
     ),
     Limit("4094", NEURAL_ENGINE_SLICE_LARGEST, f"slices along the width on M1 and A14, {REPORTED}", _sliced),
 )
+HALF = LIMITS[0]
