@@ -94,6 +94,7 @@ def judge(pairs, graph, ledger, movements, differences, measured, operators, out
     names = {layer: pair.output for layer, pair in pairs.items()}
     if output not in names.values():
         names[":output"] = output
+    proved = {layer for m in movements if m.count and not m.wrong for layer in m.through}
     boundary = set(names.values()) - {None}
     for layer, name in names.items():
         structure = max(d[layer] for d in differences) if name else None
@@ -102,7 +103,8 @@ def judge(pairs, graph, ledger, movements, differences, measured, operators, out
         group = [out.name for op in operations for out in op.outputs]
         executed = tuple(operators[out] for out in group if out in operators)
         if name is None:
-            verdict, kind, note = _missing(layer, pairs, _fails_after(layer, names, differences, constants))
+            fails_after = layer not in proved and _fails_after(layer, names, differences, constants)
+            verdict, kind, note = _missing(layer, pairs, fails_after)
         else:
             verdict, kind, note = _verdict(layer, name, constants, moved, structure, figures, executed)
             bent = [op for op in operations if op.type in PIECEWISE and op.inputs.get("cond", op.name) in graph.varying]

@@ -32,6 +32,8 @@ class Movement:
         Those that come from another place than in the golden model.
     note : str
         The first of them.
+    through : tuple of str
+        Moving layers on the way that the package has no variable for: proved with this one.
     """
 
     layer: str
@@ -40,6 +42,7 @@ class Movement:
     count: int
     wrong: int = 0
     note: str = ""
+    through: tuple[str, ...] = ()
 
 
 def prove_movements(model, program, pairs, graph, size):
@@ -60,15 +63,15 @@ def prove_movements(model, program, pairs, graph, size):
         Those that the package merges with arithmetic have a count of 0: the run in float64 holds them. What does
         nothing at this size is left out.
     """
-    proved, merged, moves, idle = [], set(), model.movements(size), model.idle(size)
+    proved, moves, idle = [], model.movements(size), model.idle(size)
     for layer in [layer for layer in moves if layer not in idle]:
         source, function = moves[layer]
-        source, function = _resolved(source, function, moves, pairs, merged)
+        source, function, through = _resolved(source, function, moves, pairs)
         begin = pairs[source].output if source else program.inputs[0].name
         found = _follow(function, program, graph, begin, pairs[layer].output)
-        proved.append(Movement(layer, source, "", *found))
+        proved.append(Movement(layer, source, "", *found, through=through))
     for layer, (source, operand, function) in model.operands.items():
-        source, function = _resolved(source, function, moves, pairs, merged)
+        source, function, through = _resolved(source, function, moves, pairs)
         begin, end = pairs[source].output, pairs[layer].output
         operation = _reading(graph, begin, end, operand) if begin and end else None
         found: tuple = (0,)
@@ -76,17 +79,19 @@ def prove_movements(model, program, pairs, graph, size):
             swapped = operation.inputs.get(f"transpose_{operand}")
             flip = swapped is not None and bool(program.constants.get(swapped, False))
             found = _follow(function, program, graph, begin, operation.inputs[operand], flip)
-        proved.append(Movement(layer, source, operand, *found))
+        proved.append(Movement(layer, source, operand, *found, through=through))
+    merged = {layer for movement in proved for layer in movement.through}
     return [movement for movement in proved if movement.count or movement.layer not in merged]
 
 
-def _resolved(source, function, moves, pairs, merged):
-    """The same from further up, where the package has no variable for a source that is itself moved."""
+def _resolved(source, function, moves, pairs):
+    """(source, function, layers between) from further up, where the package has no variable for a moved source."""
+    through = []
     while source in moves and pairs[source].output is None:
-        merged.add(source)
+        through.append(source)
         source, before = moves[source]
         function = _after(function, before)
-    return source, function
+    return source, function, tuple(through)
 
 
 def _after(function, before):

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -85,12 +85,12 @@ class Model:
         """Names of the layers that leave every picture of (H, W) as it is, so that a converter may drop them."""
         return self.architecture.idle(self.config, size)
 
-    def movements(self, size: tuple[int, int]) -> dict[str, tuple]:
+    def movements(self, size: tuple[int, int]) -> dict[str, tuple[str, Callable]]:
         """Layers that only move numbers, at a picture of (H, W): layer -> (the layer it reads, the function)."""
         return self.architecture.movements(self.config, self.parameters, size)
 
     @property
-    def operands(self) -> dict[str, tuple]:
+    def operands(self) -> dict[str, tuple[str, str, Callable]]:
         """What layers read of others before they compute: layer -> (the other layer, operand, the function)."""
         return self.architecture.operands(self.config)
 

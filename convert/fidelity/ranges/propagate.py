@@ -36,9 +36,7 @@ def propagate(program):
     """
     values = {feature.name: _any_image(feature) for feature in program.inputs}
     values |= {name: _constant(value) for name, value in program.constants.items()}
-    last = {
-        name: i for i, op in enumerate(program.operations) for names in op.inputs.values() for name in _several(names)
-    }
+    last = {name: i for i, op in enumerate(program.operations) for name in op.reads}
     for index, operation in enumerate(program.operations):
         arguments = {
             parameter: tuple(values[name] for name in names) if isinstance(names, tuple) else values[names]
@@ -48,10 +46,9 @@ def propagate(program):
             results = _results(operation, arguments)
         values |= {output.name: result for output, result in zip(operation.outputs, results, strict=True)}
         yield operation, arguments, results
-        for names in operation.inputs.values():
-            for name in _several(names):
-                if last[name] == index:
-                    values.pop(name, None)
+        for name in operation.reads:
+            if last[name] == index:
+                values.pop(name, None)
 
 
 def _several(names):
