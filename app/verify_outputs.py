@@ -1,6 +1,7 @@
 """What ``karat verify`` writes beside the terminal: JSON, a page, and the part of the package that shows its defect."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ..refimpl.errors import BadInput
@@ -50,16 +51,16 @@ class Wanted:
             from ..convert.fidelity.culprit import check_folder
 
             check_folder(self.culprit)
-        self.read_plan()
+        _ = self.drawn  # a file that is no plan is refused now
 
     def check_plan(self, model):
         """Refuse a plan that was made for another network."""
-        plan = self.read_plan()
-        if plan and plan.get("network") != model.fingerprint:
+        if self.drawn and self.drawn.get("network") != model.fingerprint:
             raise BadInput(f"{self.plan} is the plan of another network; make one for these weights with `karat plan`")
 
-    def read_plan(self):
-        """The plan, or None."""
+    @cached_property
+    def drawn(self):
+        """The plan that the page draws, read once, or None."""
         if not self.plan:
             return None
         from ..convert.fidelity.page import read_plan
@@ -79,7 +80,7 @@ class Wanted:
         if self.json:
             write_bytes(self.json, verdict.to_json().encode())
         if self.report:
-            write_bytes(self.report, verdict.to_html(self.read_plan(), title).encode())
+            write_bytes(self.report, verdict.to_html(self.drawn, title).encode())
             yield f"{self.report} written"
 
 

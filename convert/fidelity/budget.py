@@ -30,8 +30,8 @@ class Budget:
     @property
     def gap(self) -> float:
         """Decibels of the causes' sum above the total; positive where they explain more than there is."""
-        both = sum(self.causes.values()), self.total
-        return 0.0 if both[0] == both[1] else float(2 * (decibels(both[1] ** 0.5) - decibels(both[0] ** 0.5)) / 2)
+        explained = sum(self.causes.values())
+        return 0.0 if explained == self.total else decibels(self.total**0.5) - decibels(explained**0.5)
 
     def lines(self) -> list[str]:
         """The largest causes first, each with its share of the measured power."""

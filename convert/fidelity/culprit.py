@@ -145,13 +145,10 @@ def _by_operator(program, row, before, x, profile):
         others = {output.name for operation in part.operations for output in operation.outputs}
         part = extract(program, [first], (others - {first}) | set(before))
     needed = {feature.name for feature in part.inputs}
-    inputs = {feature.name: x for feature in program.inputs if feature.name in needed}
-    inputs |= {r.name: r.value for r in program.trace(_only(program, x), profile=profile) if r.name in needed}
+    given = {feature.name: x for feature in program.inputs}
+    inputs = {name: value for name, value in given.items() if name in needed}
+    inputs |= {r.name: r.value for r in program.trace(given, profile=profile) if r.name in needed}
     return _sized(program, row.layer, part, inputs, part.predict(inputs, profile="float64"), profile)
-
-
-def _only(program, x):
-    return {program.inputs[0].name: x}
 
 
 def _sized(program, layer, part, inputs, expected, profile):

@@ -6,6 +6,7 @@ import numpy as np
 
 from ...refimpl.metrics import relative_rms
 from ...refimpl.numerics.formats import FLOAT16, FORMATS, spacing
+from .pair import NEAR
 
 # Constants that an operator carries: MIL parameter -> what it stands for. A string is a parameter of the layer.
 EXPECTED = {
@@ -19,7 +20,6 @@ EXPECTED = {
     "upsample_nearest": {"scale_factor_height": 2.0, "scale_factor_width": 2.0},
 }
 NOTHING = np.zeros(())
-NEAR = 0.05  # relative distance within which a constant is taken for an expression
 UNREAD = {("pad", "constant_val")}  # MIL operator and parameter: a reflecting pad has one and does not use it
 # The same for the shift and scaling of colours, by MIL operator: what is 0 or 1 a converter leaves out
 AFFINE = {"sub": "value", "add": "value", "mul": "factor"}

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ....refimpl.metrics import decibels
 from .figures import figure, log_place, place
 
 WIDTH, HEIGHT, LEFT, TOP, FLOOR = 480, 230, 64, 12, 200  # of the drawing of ranges
@@ -54,19 +55,14 @@ def budget(found):
     whole = math.fsum(power for _, power in powers)
     bar = max(whole, found.total)
     share = (lambda power: 100 * power / bar) if 0 < bar < math.inf else (lambda power: 0.0)
-    parts = [{"name": name, "power": p, "share": share(p), "decibel": _level(p)} for name, p in powers]
+    parts = [{"name": name, "power": p, "share": share(p), "decibel": decibels(p**0.5)} for name, p in powers]
     return {
         "parts": parts,
         "missing": share(found.total - whole),
         "total": share(found.total),
-        "total_decibel": _level(found.total),
+        "total_decibel": decibels(found.total**0.5),
         "gap": found.gap,
     }
-
-
-def _level(power):
-    """PSNR of a mean squared error against a peak of 1, in dB."""
-    return math.inf if power == 0 else -10 * math.log10(power)
 
 
 def dots(sizes, limits):
