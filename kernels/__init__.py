@@ -1,0 +1,1 @@
+"""What is fast: numba kernels that agree with the golden reference."""

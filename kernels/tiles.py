@@ -1,0 +1,92 @@
+"""The tile that every matrix product is made of: rows x vectors of sums that stay in registers.
+
+X is (K, T): one row a channel, T tokens beside each other, so that LayerNorm, softmax and GELU never work across lanes
+and no width needs padding to the vector's. Per channel a tile of 6 rows x 4 vectors loads 4 vectors of tokens and 6
+weights for 24 fused multiply-adds. In bfloat16 both hold pairs of channels, and one instruction adds two products.
+"""
+
+from collections.abc import Callable
+
+from .simd import I32, PAIRS, VECTOR, VECTOR_BYTES, Emitter
+
+
+class Float32:
+    """Operands as they are: a step of the sum is one channel."""
+
+    channels = 1
+
+    def __init__(self, e: Emitter):
+        self.e = e
+
+    def tokens(self, address, offset):
+        return self.e.load(address, offset, VECTOR)
+
+    def weight(self, address, offset):
+        return self.e.broadcast(address, offset)
+
+    def accumulate(self, total, weight, tokens):
+        return self.e.fma(weight, tokens, total)
+
+
+class BFloat16(Float32):
+    """Pairs of bfloat16: a step of the sum is two channels, added in float32."""
+
+    channels = 2
+
+    def tokens(self, address, offset):
+        return self.e.load(address, offset, PAIRS)
+
+    def weight(self, address, offset):
+        return self.e.splat(self.e.load(address, offset, I32))
+
+    def accumulate(self, total, weight, tokens):
+        return self.e.dot_pairs(total, weight, tokens)
+
+
+def tile(operands: Float32, w, x, x_step, steps, start, rows, vectors, w_step=None, w_row=4, taps=(0,)):
+    """``start`` plus the products of weights and tokens over all steps: a list of rows x vectors registers.
+
+    Parameters
+    ----------
+    operands : Float32 or BFloat16
+    w, x : value
+        Addresses. The weight of row i in step k lies at w + k w_step + i w_row, vector j of the tokens at
+        x + k x_step + 64 j.
+    x_step, steps, w_step : value or int
+        Packed weights (w_step None) lie ``rows`` beside each other, tap after tap, step after step.
+    start : list of value
+    rows, vectors : int
+    w_row : value or int
+        Bytes.
+    taps : sequence of int
+        Offsets of the tokens, in bytes, each with weights of its own: those of a convolution.
+    """
+    e = operands.e
+    w_step = 4 * rows * len(taps) if w_step is None else w_step
+
+    def step(k, sums):
+        tokens, weights = e.at(x, (k, x_step)), e.at(w, (k, w_step))
+        sums = list(sums)
+        for t, tap in enumerate(taps):
+            inputs = [operands.tokens(tokens, tap + VECTOR_BYTES * j) for j in range(vectors)]
+            for i in range(rows):
+                row = e.at(weights, 4 * rows * t, (i, w_row)) if not isinstance(w_row, int) else weights
+                offset = 0 if not isinstance(w_row, int) else 4 * rows * t + i * w_row
+                weight = operands.weight(row, offset)
+                for j in range(vectors):
+                    sums[i * vectors + j] = operands.accumulate(sums[i * vectors + j], weight, inputs[j])
+        return sums
+
+    return e.loop(steps, start, step)
+
+
+def biases(e: Emitter, address, rows, vectors):
+    """A tile that starts at the bias of its rows."""
+    return [value for i in range(rows) for value in [e.broadcast(address, 4 * i)] * vectors]
+
+
+def write_rows(e: Emitter, sums, vectors, address, row, change: Callable = lambda value, i, j: value):
+    """Store a tile: vector j of row i at address + i row + 64 j, through ``change``."""
+    for i in range(len(sums) // vectors):
+        for j in range(vectors):
+            e.store(change(sums[i * vectors + j], i, j), e.at(address, (i, row)), VECTOR_BYTES * j)
