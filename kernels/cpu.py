@@ -6,7 +6,7 @@ from functools import cache
 import llvmlite.binding as llvm
 from numba.core.registry import cpu_target
 
-PROBE = """
+PROBE = """target triple = "{triple}"
 declare <16 x float> @llvm.fma.v16f32(<16 x float>, <16 x float>, <16 x float>)
 define void @probe(<16 x float>* %p) {{
   %x = load <16 x float>, <16 x float>* %p
@@ -14,7 +14,6 @@ define void @probe(<16 x float>* %p) {{
   store <16 x float> %y, <16 x float>* %p
   ret void
 }}
-target triple = "{triple}"
 """
 
 
