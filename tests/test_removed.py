@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import configs, random_model, random_picture
@@ -278,6 +279,20 @@ def test_a_checkpoint_as_built_carries_no_scale():
     _, model = network("real-world x4")
     with pytest.raises(BadInput, match=r"query\.value has shape"):
         load({**model.parameters, f"{PATH}.attn:query.value": np.array(0.5)})
+
+
+def test_a_network_that_is_as_narrow_everywhere_still_has_a_twin():
+    """15 of 22 hidden channels: 22 x (15 / 22) is less than 15 in floating point."""
+    form = {"img_size": 8, "embed_dim": 22, "depths": [2], "num_heads": [2], "window_size": 4, "mlp_ratio": 1.0}
+    arguments = form | {"upscale": 1, "img_range": 1.0, "qk_scale": None}
+    model = golden(arguments, 0)
+    kept = {path: replace(one, hidden=np.arange(15)) for path, one in choose(model.config, (), 0).items()}
+    _, removed = remove_from_swinir(model, kept, **explicit(arguments))
+    assert removed.config.even
+    x = picture(model, (8, 8), 0)
+    with torch.no_grad():
+        y = twin(removed, torch.float64)(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(y, removed(x), rtol=1e-12)
 
 
 def test_what_cannot_be_built_by_a_constructor_is_not_exported(tmp_path):

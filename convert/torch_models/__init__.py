@@ -25,7 +25,7 @@ def _swinir(config):
         depths=config.depths,
         num_heads=config.num_heads,
         window_size=window,
-        mlp_ratio=config.hidden / config.embed_dim,
+        mlp_ratio=(config.hidden + 0.5) / config.embed_dim,  # the constructor rounds down: never to one less
         qkv_bias=config.qkv_bias,
         qk_scale=config.qk_scale,
         ape=config.positions > 0,
