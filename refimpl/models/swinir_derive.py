@@ -89,7 +89,7 @@ def _check_scales(config, shapes):
             raise BadInput(
                 f"{path}.attn.qkv.weight leaves {block.qk_width} channels to the queries of a head and "
                 f"{block.v_width} to its values, expected heads as wide as in training, whose scale is d^-1/2; "
-                "give the trained scale as qk_scale="
+                "where channels were removed, give the trained scale as qk_scale="
             )
 
 
