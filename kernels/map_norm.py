@@ -2,8 +2,6 @@
 
 from functools import partial
 
-import numpy as np
-
 from ..refimpl.models.swin_blocks import EPS
 from .cache import kernel
 from .memory import address, copied

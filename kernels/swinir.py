@@ -1,7 +1,7 @@
 """SwinIR on the fast kernels: which layer runs where, and what lies in memory meanwhile.
 
-Two feature maps are kept: the residual of the group, and what its blocks work on. The features of the first convolution,
-which the end needs again, are computed again.
+Two feature maps are kept: the residual of the group, and what its blocks work on. The features of the first
+convolution, which the end needs again, are computed again.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..refimpl.errors import BadInput
 from ..refimpl.models import Model
-from ..refimpl.models.swinir import MEAN
+from ..refimpl.models.swinir import MEAN, query_scale
 from ..refimpl.ops import reflect_pad
 from .cache import Kernel
 from .conv3x3 import Conv3x3, conv3x3_rows
@@ -161,9 +161,8 @@ class SwinIR:
         for index in range(config.depths[group]):
             path = f"layers.{group}.residual_group.blocks.{index}."
             own = {key.removeprefix(path): value for key, value in self.parameters.items() if key.startswith(path)}
-            heads = own["attn.relative_position_bias_table"].shape[1]
-            keys = (len(own["attn.qkv.weight"]) - own["attn.proj.weight"].shape[1]) // 2
-            scale = (keys // heads) ** -0.5 if config.qk_scale is None else config.qk_scale
+            heads = config.blocks[group][index].heads
+            scale = query_scale(config, self.parameters, path.removesuffix("."))
             shift = config.window // 2 if config.shifted and index % 2 else 0
             packed.append(pack_swin_layer(own, heads, config.window, shift, scale, self.precision))
         return packed

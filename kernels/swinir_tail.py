@@ -6,7 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from ..refimpl.models.swinir_config import upsample_convolutions
+from ..refimpl.models.swinir_config import factors
+from ..refimpl.models.swinir_derive import upsample_convolutions
 from .maps import clear_outside
 from .memory import aligned
 from .shuffle import PICTURES, SHUFFLES, nearest2_row, pixel_shuffle, upsample_nearest, write_picture
@@ -122,10 +123,9 @@ class Tail:
 
     def _pixelshuffle(self):
         self._convolve("conv_before_upsample.0", "conv_before_upsample.1", 0.01)
-        for name in upsample_convolutions(self.parameters):
+        for name, factor in zip(upsample_convolutions(self.parameters), factors(self.config.upscale), strict=True):
             self._convolve(name)
-            rows, channels = self.parameters[f"{name}.weight"].shape[:2]
-            self._shuffle(f"upsample.{int(name.split('.')[1]) + 1}", round((rows / channels) ** 0.5))
+            self._shuffle(f"upsample.{int(name.split('.')[1]) + 1}", factor)
         self._convolve("conv_last")
 
     def _pixelshuffledirect(self):
