@@ -1,0 +1,189 @@
+"""The engines that are compared: karat's own and the ones that people would otherwise pick.
+
+A peer is imported when it is prepared, with its own defaults but for the number of threads. Nothing is pinned.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import numpy as np
+
+from .case import Case, onnx_file
+from .ncnn_files import ncnn_files, unwritten
+from .openvino_engine import TILE, openvino_tiled, openvino_whole
+
+PEERS = {"torch": "PyTorch", "onnx": "onnx", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "ncnn": "ncnn"}
+KARAT = ("karat-f32", "karat-bf16")  # what the ratios are of
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An engine that is ready to run on one picture.
+
+    Attributes
+    ----------
+    run : callable
+        () -> ndarray, (1, channels, sH, sW).
+    precision : str
+        What it multiplies in, as the engine itself says: "float32", "bfloat16", ...
+    threads : int
+    predicted : int or None
+        Bytes that the engine said it would need.
+    slow : tuple of str
+        Layers that it runs on a slow path.
+    """
+
+    run: Callable[[], np.ndarray]
+    precision: str
+    threads: int
+    predicted: int | None = None
+    slow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One row of the comparison.
+
+    Attributes
+    ----------
+    name : str
+        For ``--engines``.
+    title : str
+        For people.
+    prepare : callable
+        Case -> Prepared; nothing of what it does is timed.
+    needs : str or None
+        Module, key of `PEERS`.
+    reads : callable or None
+        Case -> (H, W) of the ONNX file that it reads.
+    factor : int
+        How many times the threads of the others it uses.
+    """
+
+    name: str
+    title: str
+    prepare: Callable[[Case], Prepared]
+    needs: str | None = None
+    reads: Callable[[Case], tuple[int, int]] | None = None
+    factor: int = 1
+
+    def label(self, threads):
+        """The title, with the number of threads where it is another one than that of the others."""
+        return self.title if self.factor == 1 else f"{self.title}, {self.factor * threads} threads"
+
+
+SLOW = "reference"  # the kernel of a layer that no fast one serves, in karat's plans
+
+
+def _karat(precision, factor=1):
+    def prepare(case):
+        from ...kernels.compile import compile
+
+        threads = factor * case.threads
+        fast = compile(case.model, precision=precision, threads=threads)
+        fast(case.cut(16).x)  # kernels are compiled or loaded here
+        slow = tuple(layer for layer, kernel in fast.plan() if kernel == SLOW)
+        return Prepared(lambda: fast(case.x), fast.precision, fast.threads, fast.memory(*case.size), slow)
+
+    return prepare
+
+
+def _torch(case):
+    import torch
+
+    from ...convert.torch_models import twin
+
+    module, x = twin(case.model), torch.from_numpy(case.x)
+    torch.set_num_threads(case.threads)
+
+    def run():
+        with torch.inference_mode():
+            return module(x).numpy()
+
+    return Prepared(run, "float32", case.threads)
+
+
+def _onnxruntime(case):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = case.threads, 1
+    path = str(onnx_file(case, *case.size))
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return Prepared(lambda: session.run(None, {name: case.x})[0], "float32", case.threads)
+
+
+def _openvino(build, hint):
+    def prepare(case):
+        run, precision = build(case, hint)
+        return Prepared(run, precision, case.threads)
+
+    return prepare
+
+
+def _ncnn(case):
+    import ncnn
+
+    param, weights = case.folder / "ncnn.param", case.folder / "ncnn.bin"
+    for path, content in zip((param, weights), ncnn_files(case.model), strict=True):
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    net = ncnn.Net()
+    net.opt.num_threads = case.threads
+    net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False  # the default where the processor has it
+    if net.load_param(str(param)) or net.load_model(str(weights)):
+        raise RuntimeError("ncnn refuses the network that was written for it")
+
+    def run():
+        extractor = net.create_extractor()
+        extractor.input("x", ncnn.Mat(case.x[0]))
+        return np.array(extractor.extract("y")[1])[None]
+
+    return Prepared(run, "float32", case.threads)
+
+
+def _whole(case):
+    return case.size
+
+
+def _tile(case):
+    return TILE, TILE
+
+
+_ALL = (
+    Engine("karat-f32", "karat f32", _karat("float32")),
+    Engine("karat-bf16", "karat bf16", _karat("bfloat16")),
+    Engine("karat-f32-2", "karat f32", _karat("float32", factor=2), factor=2),
+    Engine("torch", "PyTorch eager", _torch, "torch"),
+    Engine("onnxruntime", "ONNX Runtime", _onnxruntime, "onnxruntime", _whole),
+    Engine("openvino-f32", "OpenVINO f32", _openvino(openvino_whole, "f32"), "openvino", _whole),
+    Engine("openvino", "OpenVINO, its default", _openvino(openvino_whole, None), "openvino", _whole),
+    Engine("openvino-f32-64", "OpenVINO f32, tiles of 64", _openvino(openvino_tiled, "f32"), "openvino", _tile),
+    Engine("openvino-64", "OpenVINO, tiles of 64", _openvino(openvino_tiled, None), "openvino", _tile),
+    Engine("ncnn", "ncnn f32", _ncnn, "ncnn"),
+)
+ENGINES = {engine.name: engine for engine in _ALL}
+
+
+def absent(engine: Engine, case: Case):
+    """Why an engine cannot take part, in one sentence, or None."""
+    if engine.needs and not _found(engine.needs):
+        return f"{PEERS[engine.needs]} is not installed: pip install {engine.needs}"
+    missing = [module for module in ("torch", "onnx") if engine.reads and not _found(module)]
+    if missing:
+        return f"{engine.title} reads what {missing[0]} exports, which is not installed: pip install {' '.join(missing)}"
+    if engine.name == "ncnn":
+        return unwritten(case.model)
+    available = os.cpu_count() or 1
+    if available < engine.factor * case.threads:
+        return f"{engine.label(case.threads)} would need more than the processor's {available}; give fewer --threads"
+    return None
+
+
+def _found(module):
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False

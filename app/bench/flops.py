@@ -1,0 +1,55 @@
+"""Floating-point operations of a network, counted from the shapes of its parameters.
+
+A multiplication and an addition are two. Linear layers, convolutions and the two products of attention are counted; the
+rest (norms, softmax, GELU, sums) is a few percent. Convolutions count as direct ones, whatever algorithm an engine uses.
+"""
+
+from math import prod
+
+from ...refimpl.models import Model
+
+KINDS = {"linear": "linear", "matmul": "attention", "conv2d": "convolution"}
+
+
+def count_flops(model: Model, height, width):
+    """Operations for one picture.
+
+    Parameters
+    ----------
+    model : Model
+        Layers may differ in width: every layer's own shape counts.
+    height, width : int
+        Of the input; a padded network computes on the padded picture, and that is counted.
+
+    Returns
+    -------
+    dict of str to int
+        By kind: ``"linear"``, ``"attention"``, ``"convolution"``.
+
+    Examples
+    --------
+    >>> from karat.refimpl.models import quicksrnet
+    >>> model = quicksrnet.identity(quicksrnet.Config(features=32, layers=2, subpixel=2))
+    >>> count_flops(model, 1, 1)["convolution"] == 2 * 9 * (3 * 32 + 2 * 32 * 32 + 32 * 12)
+    True
+    """
+    shapes = {name: value.shape for name, value in model.parameters.items()}
+    step = getattr(model.config, "multiple_of_window", 1)
+    pixels = (height + -height % step) * (width + -width % step)
+    totals = dict.fromkeys(KINDS.values(), 0)
+    channels = model.config.channels
+    for layer, operator in model.layers.items():
+        shape = shapes.get(f"{layer}.weight")
+        if operator == "upsample_nearest":
+            pixels *= 4
+        elif operator == "matmul":
+            inner = shapes[f"{layer.partition(':')[0]}.proj.weight"][1]  # width of all heads that are left
+            totals["attention"] += 2 * pixels * model.config.window**2 * inner
+        elif operator == "linear":
+            totals["linear"] += 2 * pixels * prod(shape)
+        elif operator == "conv2d":
+            if layer != "anchor.net":  # it reads the picture and gives what the layer before it gives
+                pixels = pixels * channels // shape[1]  # a pixel shuffle before it kept the number of values
+            totals["convolution"] += 2 * pixels * prod(shape)
+            channels = shape[0]
+    return totals
