@@ -6,6 +6,7 @@ Loops that numba compiles from Python reach 25 % of the processor's peak on matr
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 
 import numpy as np
 from llvmlite import ir
@@ -55,13 +56,18 @@ class Emitter:
         return ir.Constant(I64, value) if isinstance(value, int) else value
 
     def at(self, address, *offsets):
-        """The sum of an address and offsets, each an integer or a pair of factors."""
+        """The sum of an address and offsets, each an integer or a tuple of factors."""
+        address = self.integer(address)
         for offset in offsets:
             if isinstance(offset, tuple):
-                offset = self.builder.mul(self.integer(offset[0]), self.integer(offset[1]))
-            if offset != 0:
+                offset = functools.reduce(self.builder.mul, map(self.integer, offset))
+            if not (isinstance(offset, int) and offset == 0):
                 address = self.builder.add(address, self.integer(offset))
         return address
+
+    def equal(self, a, b):
+        """1 or 0."""
+        return self.builder.zext(self.builder.icmp_signed("==", a, self.integer(b)), I64)
 
     # memory
 
@@ -163,6 +169,34 @@ class Emitter:
         builder.cbranch(builder.icmp_signed("<", following, count), head, done)
         builder.position_at_end(done)
         return results
+
+    def when(self, condition, body: Callable[[], None]):
+        """Run ``body`` only when the integer is not zero."""
+        with self.builder.if_then(self.builder.icmp_signed("!=", condition, self.integer(0))):
+            body()
+
+
+class Record:
+    """Integers under names, so that a kernel needs one address instead of thirty.
+
+    Parameters
+    ----------
+    names : str
+        Separated by blanks.
+    """
+
+    def __init__(self, names: str):
+        self.names = names.split()
+
+    def pack(self, **values) -> np.ndarray:
+        """The integers in their order; whoever passes their address keeps the array."""
+        if set(values) != set(self.names):
+            raise ValueError(f"not the record's names: {sorted(set(values) ^ set(self.names))}")
+        return np.array([values[name] for name in self.names], np.int64)
+
+    def read(self, e: Emitter, address) -> SimpleNamespace:
+        """All of them in registers."""
+        return SimpleNamespace(**{name: e.load(address, 8 * i, I64, 8) for i, name in enumerate(self.names)})
 
 
 def emitted(emit):

@@ -5,9 +5,10 @@ and no width needs padding to the vector's. Per channel a tile of 6 rows x 4 vec
 weights for 24 fused multiply-adds. In bfloat16 both hold pairs of channels, and one instruction adds two products.
 """
 
-from collections.abc import Callable
-
 from .simd import I32, PAIRS, VECTOR, VECTOR_BYTES, Emitter
+
+
+ROW = 4 * VECTOR_BYTES  # bytes of 64 tokens of one channel, or of one pair of channels
 
 
 class Float32:
@@ -19,13 +20,25 @@ class Float32:
         self.e = e
 
     def tokens(self, address, offset):
+        """A vector of tokens, as a product reads it."""
         return self.e.load(address, offset, VECTOR)
 
     def weight(self, address, offset):
+        """One weight in all lanes."""
         return self.e.broadcast(address, offset)
 
     def accumulate(self, total, weight, tokens):
+        """total + weight tokens."""
         return self.e.fma(weight, tokens, total)
+
+    def store_tokens(self, values, vectors, address, row=ROW):
+        """Rows of values, vectors beside each other, as `tokens` reads them."""
+        for at, value in enumerate(values):
+            self.e.store(value, address, at // vectors * row + at % vectors * VECTOR_BYTES)
+
+    def store_weights(self, values, vectors, address, row=ROW):
+        """Rows of values, as `weight` reads them: neighbouring tokens are the steps of another product's sum."""
+        self.store_tokens(values, vectors, address, row)
 
 
 class BFloat16(Float32):
@@ -42,6 +55,16 @@ class BFloat16(Float32):
     def accumulate(self, total, weight, tokens):
         return self.e.dot_pairs(total, weight, tokens)
 
+    def store_tokens(self, values, vectors, address, row=ROW):
+        for i in range(0, len(values) // vectors, 2):
+            for j in range(vectors):
+                pair = self.e.pairs(values[i * vectors + j], values[(i + 1) * vectors + j])
+                self.e.store(pair, address, i // 2 * row + VECTOR_BYTES * j)
+
+    def store_weights(self, values, vectors, address, row=ROW):
+        for at, value in enumerate(values):
+            self.e.store(self.e.bfloats(value), address, (at // vectors * row + at % vectors * VECTOR_BYTES) // 2)
+
 
 def tile(operands: Float32, w, x, x_step, steps, start, rows, vectors, w_step=None, w_row=4, taps=(0,)):
     """``start`` plus the products of weights and tokens over all steps: a list of rows x vectors registers.
@@ -52,12 +75,11 @@ def tile(operands: Float32, w, x, x_step, steps, start, rows, vectors, w_step=No
     w, x : value
         Addresses. The weight of row i in step k lies at w + k w_step + i w_row, vector j of the tokens at
         x + k x_step + 64 j.
-    x_step, steps, w_step : value or int
-        Packed weights (w_step None) lie ``rows`` beside each other, tap after tap, step after step.
+    x_step, w_step, w_row : int
+        Bytes. Packed weights (w_step None) lie ``rows`` beside each other, tap after tap, step after step.
+    steps : value or int
     start : list of value
     rows, vectors : int
-    w_row : value or int
-        Bytes.
     taps : sequence of int
         Offsets of the tokens, in bytes, each with weights of its own: those of a convolution.
     """
@@ -70,9 +92,7 @@ def tile(operands: Float32, w, x, x_step, steps, start, rows, vectors, w_step=No
         for t, tap in enumerate(taps):
             inputs = [operands.tokens(tokens, tap + VECTOR_BYTES * j) for j in range(vectors)]
             for i in range(rows):
-                row = e.at(weights, 4 * rows * t, (i, w_row)) if not isinstance(w_row, int) else weights
-                offset = 0 if not isinstance(w_row, int) else 4 * rows * t + i * w_row
-                weight = operands.weight(row, offset)
+                weight = operands.weight(weights, 4 * rows * t + i * w_row)
                 for j in range(vectors):
                     sums[i * vectors + j] = operands.accumulate(sums[i * vectors + j], weight, inputs[j])
         return sums
@@ -83,10 +103,3 @@ def tile(operands: Float32, w, x, x_step, steps, start, rows, vectors, w_step=No
 def biases(e: Emitter, address, rows, vectors):
     """A tile that starts at the bias of its rows."""
     return [value for i in range(rows) for value in [e.broadcast(address, 4 * i)] * vectors]
-
-
-def write_rows(e: Emitter, sums, vectors, address, row, change: Callable = lambda value, i, j: value):
-    """Store a tile: vector j of row i at address + i row + 64 j, through ``change``."""
-    for i in range(len(sums) // vectors):
-        for j in range(vectors):
-            e.store(change(sums[i * vectors + j], i, j), e.at(address, (i, row)), VECTOR_BYTES * j)

@@ -1,0 +1,72 @@
+"""Runs fused Swin Transformer blocks over a feature map, window row by window row."""
+
+from functools import partial
+
+import numpy as np
+
+from .memory import address, aligned
+from .swin_emit import PANEL, SCORE_ROW
+from .swin_layer import PLACE, swin_row_bfloat16, swin_row_float32
+from .swin_pack import mask_panels, patchwise
+from .threads import run
+
+ROW_KERNELS = {"float32": swin_row_float32, "bfloat16": swin_row_bfloat16}
+
+
+class SwinBlocks:
+    """Blocks of one window size, ready for pictures of one size.
+
+    Parameters
+    ----------
+    layers : sequence of SwinLayer
+        All of the network's; the scratch fits the largest.
+    precision : {"float32", "bfloat16"}
+    threads : int
+    """
+
+    def __init__(self, layers, precision, threads):
+        self.kernel = ROW_KERNELS[precision]
+        self.threads = threads
+        window, shift = layers[0].window, max(layer.shift for layer in layers)
+        self.window = window
+        self.panels = -(-window * window // PANEL)
+        self.mask = mask_panels(window, shift) if shift else np.zeros(0, np.float32)
+        keys, start = self.panels * PANEL, self.panels * max(layer.panel_bytes for layer in layers)
+        sizes = {
+            "s": keys * SCORE_ROW,
+            "p": keys // 2 * SCORE_ROW if precision == "bfloat16" else 0,
+            "masked": keys * keys * 4 if shift else 0,
+            "offsets": 8 * window * window,
+        }
+        self.parts = {}
+        for name, size in sizes.items():
+            self.parts[name] = start
+            start += -(-size // 64) * 64
+        if precision == "float32":
+            self.parts["p"] = self.parts["s"]  # in place
+        self.scratch_bytes = start
+        self.scratch = [aligned(start, np.uint8) for _ in range(threads)]
+
+    def __call__(self, layer, feature_map, height, width):
+        """Take a (H/4, W/4, C, 16) map through a block, in place; height and width are multiples of the window."""
+        place = PLACE.pack(
+            map=address(feature_map),
+            block_rows=feature_map.shape[0],
+            block_columns=feature_map.shape[1],
+            height=height,
+            width=width,
+            window=self.window,
+            columns=width // self.window,
+            last_row=height // self.window - 1,
+            shift=layer.shift,
+            patches=self.window**2 // 16 if patchwise(self.window, layer.shift) else 0,
+            tokens=self.window**2,
+            panels=self.panels,
+            mask=address(self.mask),
+            **self.parts,
+        )
+
+        def window_row(row, thread):
+            self.kernel(address(layer.words), address(place), address(self.scratch[thread]), row)
+
+        run(self.threads, [partial(window_row, row) for row in range(height // self.window)])

@@ -1,0 +1,187 @@
+"""Weights of a Swin Transformer block as the fused kernel reads them.
+
+Folded once: the affine part of LayerNorm into the layer behind it, the query's scale and log2(e) into the query's weights
+(the softmax works in powers of two), log2(e) into bias and mask. Everything is computed in float64 and rounded once.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..refimpl.models.swin_blocks import EPS
+from ..refimpl.ops import attention_mask, relative_position_bias
+from .memory import address, aligned, copied
+from .pointwise import LOG2_E
+from .swin_emit import PANEL, ROW, ROWS, VALUE_ROWS
+from .swin_layer import LAYER
+
+NEVER = -1e30  # score of a key that is no token
+
+
+@dataclass
+class SwinLayer:
+    """A packed block.
+
+    Attributes
+    ----------
+    words : ndarray of int64
+        `LAYER`; its addresses are of ``arrays``.
+    arrays : list of ndarray
+    window, shift, panel_bytes : int
+    """
+
+    words: np.ndarray
+    arrays: list[np.ndarray]
+    window: int
+    shift: int
+    panel_bytes: int
+
+
+def pack_rows(weight, bias, pairs):
+    """Weights (N, K) and biases (N,) as tiles of six rows: (tiles, K, 6), or (tiles, K/2, 6, 2) bfloat16.
+
+    Rows and columns that fill the last tile or pair are zero.
+    """
+    rows, depth = weight.shape
+    tiles, depth = -(-rows // ROWS), -(-depth // 2) * 2 if pairs else depth
+    padded = np.zeros((tiles * ROWS, depth))
+    padded[:rows, : weight.shape[1]] = weight
+    biases = aligned(tiles * ROWS)
+    biases[:rows] = bias
+    padded = padded.reshape(tiles, ROWS, depth)
+    if not pairs:
+        return copied(padded.transpose(0, 2, 1)), biases
+    return copied(bfloat16(padded.reshape(tiles, ROWS, depth // 2, 2).transpose(0, 2, 1, 3)), np.uint16), biases
+
+
+def bfloat16(values):
+    """The nearest bfloat16, ties to even, as 16 bits.
+
+    Examples
+    --------
+    >>> [hex(bits) for bits in bfloat16([1.0, 1.00390625, 1.01171875])]
+    ['0x3f80', '0x3f80', '0x3f82']
+    """
+    bits = np.asarray(values, np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+
+
+def token_order(window):
+    """Row and column of every token: patch by patch where the window consists of 4 x 4 patches, else row by row."""
+    side = 4 if window % 4 == 0 else window
+    t = np.arange(window * window)
+    patch, inside = np.divmod(t, side * side)
+    across = window // side
+    return patch // across * side + inside // side, patch % across * side + inside % side
+
+
+def patchwise(window, shift):
+    """Whether every window consists of whole patches of the map."""
+    return window % 4 == 0 and shift % 4 == 0
+
+
+def pack_swin_layer(parameters, heads, window, shift, scale, precision) -> SwinLayer:
+    """Pack a block.
+
+    Parameters
+    ----------
+    parameters : mapping of str to ndarray
+        Of the block, by name within it: ``norm1.weight``, ``attn.qkv.weight`` ...
+    heads, window, shift : int
+    scale : float
+        Of the queries.
+    precision : {"float32", "bfloat16"}
+    """
+    p = {name: np.asarray(value, np.float64) for name, value in parameters.items()}
+    pairs = precision == "bfloat16"
+    channels = p["norm1.weight"].size
+    qk, qk_bias, v, v_bias, proj = _split(p, heads, scale, pairs)
+    fc1, fc1_bias = _folded(p["mlp.fc1.weight"], p["mlp.fc1.bias"], p["norm2.weight"], p["norm2.bias"])
+    packed = {
+        "qk": pack_rows(qk, qk_bias, pairs),
+        "v": pack_rows(v, v_bias, pairs),
+        "proj": pack_rows(proj, p["attn.proj.bias"], pairs),
+        "fc1": pack_rows(fc1, fc1_bias, pairs),
+        "fc2": pack_rows(p["mlp.fc2.weight"], p["mlp.fc2.bias"], pairs),
+    }
+    bias = _bias_panels(relative_position_bias(p["attn.relative_position_bias_table"], window) * LOG2_E, window, shift)
+    numbers = copied([1 / channels, EPS])
+    words = {"channels": channels, "share": address(numbers), "eps": address(numbers) + 4, "heads": heads}
+    for name, (weight, biases) in packed.items():
+        words |= {f"{name}_weight": address(weight), f"{name}_bias": address(biases), f"{name}_tiles": len(weight)}
+    words |= {"steps": packed["qk"][0].shape[1], "proj_steps": packed["proj"][0].shape[1]}
+    words |= {"fc2_steps": packed["fc2"][0].shape[1], "bias": address(bias)}
+    words |= _places(len(qk) // (2 * heads), len(v) // heads, words, 2 if pairs else 1)
+    arrays = [numbers, bias, *(array for pair in packed.values() for array in pair)]
+    del words["fc2_tiles"]  # as many as of proj
+    return SwinLayer(LAYER.pack(**words), arrays, window, shift, words["panel_bytes"])
+
+
+def _folded(weight, bias, norm_weight, norm_bias):
+    """Weights and bias of a linear layer behind a LayerNorm, with its affine part inside."""
+    return weight * norm_weight, bias + weight @ norm_bias
+
+
+def _split(p, heads, scale, pairs):
+    """Queries and keys, values, and proj, by head; an odd head is padded with zeros where operands go in pairs."""
+    weight = p["attn.qkv.weight"]
+    weight, bias = _folded(weight, p.get("attn.qkv.bias", 0), p["norm1.weight"], p["norm1.bias"])
+    width = p["attn.proj.weight"].shape[1]  # heads x width of the values
+    keys = (len(weight) - width) // 2
+    q, k, v = (np.split(np.column_stack([weight, bias]), [keys, 2 * keys]))
+    q = q * scale * LOG2_E
+
+    def by_head(rows):
+        rows = rows.reshape(heads, -1, rows.shape[-1])
+        return np.pad(rows, ((0, 0), (0, rows.shape[1] % 2 if pairs else 0), (0, 0))).reshape(-1, rows.shape[-1])
+
+    qk, v = np.concatenate([by_head(q), by_head(k)]), by_head(v)
+    proj = by_head(p["attn.proj.weight"].T).T
+    return qk[:, :-1], qk[:, -1], v[:, :-1], v[:, -1], proj
+
+
+def _places(key_rows, value_rows, words, channels):
+    """Where a panel's tensors lie in the scratch, and the steps from head to head, in bytes."""
+    rows = min(VALUE_ROWS, key=lambda rows: (-(-value_rows // rows) * rows, -rows))
+    heads, spare = words["heads"], rows
+    sizes = {
+        "x": words["proj_tiles"] * ROWS * ROW,
+        "n": words["steps"] * ROW,
+        "o": (heads * value_rows + spare) * ROW // channels,
+        "q": words["qk_tiles"] * ROWS * ROW // channels,
+        "v": (words["v_tiles"] * ROWS + spare) * ROW // channels,
+    }
+    starts, end = {}, 0
+    for name, size in sizes.items():
+        starts[name] = end
+        end += -(-size // 64) * 64
+    starts["hidden"] = starts["q"]  # queries, keys and values are done with when the MLP begins
+    end = max(end, starts["hidden"] + words["fc1_tiles"] * ROWS * ROW // channels)
+    return starts | {
+        "k": starts["q"] + heads * key_rows * ROW // channels,
+        "head_steps": key_rows // channels,
+        "key_bytes": key_rows * ROW // channels,
+        "value_bytes": value_rows * ROW // channels,
+        "out_bytes": value_rows * ROW // channels,
+        "value_tiles": -(-value_rows // rows),
+        "value_rows": rows,
+        "panel_bytes": end,
+    }
+
+
+def _bias_panels(bias, window, shift):
+    """(heads, queries, keys) as (heads, panels of queries, keys, 64 queries), in the order of the kernel's tokens."""
+    rows, columns = token_order(window) if patchwise(window, shift) else np.divmod(np.arange(window**2), window)
+    order = rows * window + columns
+    tokens, panels = window * window, -(-window * window // PANEL)
+    padded = np.zeros((len(bias), panels * PANEL, panels * PANEL))
+    padded[:, tokens:] = NEVER  # keys first
+    padded[:, :tokens, :tokens] = bias[:, order][:, :, order].swapaxes(1, 2)
+    return copied(padded.reshape(len(bias), panels * PANEL, panels, PANEL).transpose(0, 2, 1, 3))
+
+
+def mask_panels(window, shift):
+    """Masks of a window in the last row, the last column, and both, as `_bias_panels` has them."""
+    four = attention_mask(2 * window, 2 * window, window, shift) * LOG2_E  # of 2 x 2 windows: (4, N, N)
+    last_row, last_column, both = four[2], four[1], four[3]
+    return _bias_panels(np.stack([last_row, last_column, both]), window, shift)
