@@ -155,7 +155,7 @@ def bench(
     threads: Annotated[int, typer.Option(help="of every engine")] = 1,
     engines: Annotated[str | None, typer.Option(help="names with commas between them; default: all")] = None,
     json: Json = None,
-    markdown: Annotated[Path | None, typer.Option(help="also write the tables here, with the command above them")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="also write the tables here, below the command")] = None,
     svg: Annotated[Path | None, typer.Option(help="also draw the times here")] = None,
 ):
     """Run engines side by side: times, errors, memory, and how near the processor's peak they come."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from .case import Case, onnx_file
 from .ncnn_files import ncnn_files, unwritten
-from .openvino_engine import TILE, openvino_tiled, openvino_whole
+from .openvino_engine import openvino_tiled, openvino_whole, tile_size
 
 PEERS = {"torch": "PyTorch", "onnx": "onnx", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "ncnn": "ncnn"}
 KARAT = ("karat-f32", "karat-bf16")  # what the ratios are of
@@ -148,10 +148,6 @@ def _whole(case):
     return case.size
 
 
-def _tile(case):
-    return TILE, TILE
-
-
 _ALL = (
     Engine("karat-f32", "karat f32", _karat("float32")),
     Engine("karat-bf16", "karat bf16", _karat("bfloat16")),
@@ -160,8 +156,8 @@ _ALL = (
     Engine("onnxruntime", "ONNX Runtime", _onnxruntime, "onnxruntime", _whole),
     Engine("openvino-f32", "OpenVINO f32", _openvino(openvino_whole, "f32"), "openvino", _whole),
     Engine("openvino", "OpenVINO, its default", _openvino(openvino_whole, None), "openvino", _whole),
-    Engine("openvino-f32-64", "OpenVINO f32, tiles of 64", _openvino(openvino_tiled, "f32"), "openvino", _tile),
-    Engine("openvino-64", "OpenVINO, tiles of 64", _openvino(openvino_tiled, None), "openvino", _tile),
+    Engine("openvino-f32-64", "OpenVINO f32, tiles of 64", _openvino(openvino_tiled, "f32"), "openvino", tile_size),
+    Engine("openvino-64", "OpenVINO, tiles of 64", _openvino(openvino_tiled, None), "openvino", tile_size),
     Engine("ncnn", "ncnn f32", _ncnn, "ncnn"),
 )
 ENGINES = {engine.name: engine for engine in _ALL}
@@ -173,7 +169,8 @@ def absent(engine: Engine, case: Case):
         return f"{PEERS[engine.needs]} is not installed: pip install {engine.needs}"
     missing = [module for module in ("torch", "onnx") if engine.reads and not _found(module)]
     if missing:
-        return f"{engine.title} reads what {missing[0]} exports, which is not installed: pip install {' '.join(missing)}"
+        needed = " ".join(missing)
+        return f"{engine.title} reads what torch and onnx write, {missing[0]} is missing: pip install {needed}"
     if engine.name == "ncnn":
         return unwritten(case.model)
     available = os.cpu_count() or 1

@@ -4,7 +4,7 @@ from .result import Work
 
 TILED = ("openvino-f32-64", "openvino-64")
 NOTES = (
-    "times: medians of rounds in which the engines take turns, only ratios of one run mean anything; karat f32 and karat "
+    "times: medians of rounds in which the engines take turns, of which only ratios mean anything; karat f32 and karat "
     "bf16: how many times as fast karat is",
     "PSNR: against the golden float64 reference; tiles without overlap show their seams here",
     "memory: growth of the resident set while the first picture is computed, in a process of its own",
@@ -28,7 +28,9 @@ def findings(work: Work):
     said = [*work.absent.values(), *work.failed.values()]
     for row in work.rows:
         if row.slow:
-            said.append(f"SLOW PATH: {row.title} runs {len(row.slow)} layers without a fast kernel, {row.slow[0]} first")
+            said.append(
+                f"SLOW PATH: {row.title} runs {len(row.slow)} layers without a fast kernel, first {row.slow[0]}"
+            )
     if work.compared_size != work.size:
         said.append("PSNR is that of the middle {} x {} pixels".format(*work.compared_size))
     if all(name in rows for name in TILED):

@@ -1,7 +1,7 @@
 """Floating-point operations of a network, counted from the shapes of its parameters.
 
-A multiplication and an addition are two. Linear layers, convolutions and the two products of attention are counted; the
-rest (norms, softmax, GELU, sums) is a few percent. Convolutions count as direct ones, whatever algorithm an engine uses.
+A multiplication and an addition are two. Linear layers, convolutions and the two products of attention are counted;
+the rest (norms, softmax, GELU, sums) is a few percent. Convolutions count as direct ones, whatever an engine does.
 """
 
 from math import prod
@@ -11,7 +11,7 @@ from ...refimpl.models import Model
 KINDS = {"linear": "linear", "matmul": "attention", "conv2d": "convolution"}
 
 
-def count_flops(model: Model, height, width):
+def count_flops(model: Model, height, width, within=""):
     """Operations for one picture.
 
     Parameters
@@ -20,6 +20,8 @@ def count_flops(model: Model, height, width):
         Layers may differ in width: every layer's own shape counts.
     height, width : int
         Of the input; a padded network computes on the padded picture, and that is counted.
+    within : str
+        Count only layers whose names begin so.
 
     Returns
     -------
@@ -39,17 +41,17 @@ def count_flops(model: Model, height, width):
     totals = dict.fromkeys(KINDS.values(), 0)
     channels = model.config.channels
     for layer, operator in model.layers.items():
-        shape = shapes.get(f"{layer}.weight")
+        shape, counted = shapes.get(f"{layer}.weight"), layer.startswith(within)
         if operator == "upsample_nearest":
             pixels *= 4
         elif operator == "matmul":
             inner = shapes[f"{layer.partition(':')[0]}.proj.weight"][1]  # width of all heads that are left
-            totals["attention"] += 2 * pixels * model.config.window**2 * inner
+            totals["attention"] += counted * 2 * pixels * model.config.window**2 * inner
         elif operator == "linear":
-            totals["linear"] += 2 * pixels * prod(shape)
+            totals["linear"] += counted * 2 * pixels * prod(shape)
         elif operator == "conv2d":
             if layer != "anchor.net":  # it reads the picture and gives what the layer before it gives
                 pixels = pixels * channels // shape[1]  # a pixel shuffle before it kept the number of values
-            totals["convolution"] += 2 * pixels * prod(shape)
+            totals["convolution"] += counted * 2 * pixels * prod(shape)
             channels = shape[0]
     return totals

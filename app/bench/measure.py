@@ -121,12 +121,21 @@ def _prepare(case, names, work, progress):
         try:
             prepared[name] = ENGINES[name].prepare(case)
             outputs[name] = prepared[name].run()
-            if not np.isfinite(outputs[name]).all():
-                raise ValueError("its picture holds values that are not finite")
+            _check(outputs[name], case)
         except Exception as error:  # a peer may raise anything; the sentence is printed and kept
             prepared.pop(name, None)
+            outputs.pop(name, None)
             work.failed[name] = f"{ENGINES[name].label(case.threads)} failed: {_first_line(error)}"
     return prepared, outputs
+
+
+def _check(y, case):
+    height, width = (int(case.model.scale * side) for side in case.size)
+    expected = (*case.x.shape[:2], height, width)
+    if y.shape != expected:
+        raise ValueError(f"its picture has shape {y.shape}, expected {expected}")
+    if not np.isfinite(y).all():
+        raise ValueError("its picture holds values that are not finite")
 
 
 def _outputs(case, names):

@@ -31,22 +31,28 @@ def openvino_whole(case, hint):
 def openvino_tiled(case, hint):
     """The picture in tiles of 64 x 64 without overlap, by one network compiled for that size; as `openvino_whole`.
 
-    Where a side is no multiple of 64, its last row or column is repeated.
+    Where a side is no multiple of 64, its last row or column is repeated; a smaller picture is a smaller tile.
     """
-    infer, precision = _compiled(case, TILE, TILE, hint)
     height, width = case.size
+    rows, columns = tile_size(case)
+    infer, precision = _compiled(case, rows, columns, hint)
 
     def run():
-        x = np.pad(case.x, ((0, 0), (0, 0), (0, -height % TILE), (0, -width % TILE)), mode="edge")
-        rows = []
-        for top in range(0, height, TILE):
-            tiles = (x[:, :, top : top + TILE, left : left + TILE] for left in range(0, width, TILE))
-            rows.append(np.concatenate([infer(np.ascontiguousarray(tile)).copy() for tile in tiles], axis=3))
-        y = np.concatenate(rows, axis=2)  # (1, channels, s 64 m, s 64 n)
+        x = np.pad(case.x, ((0, 0), (0, 0), (0, -height % rows), (0, -width % columns)), mode="edge")
+        bands = []
+        for top in range(0, height, rows):
+            tiles = (x[:, :, top : top + rows, left : left + columns] for left in range(0, width, columns))
+            bands.append(np.concatenate([infer(np.ascontiguousarray(tile)).copy() for tile in tiles], axis=3))
+        y = np.concatenate(bands, axis=2)  # (1, channels, s 64 m, s 64 n)
         scale = y.shape[2] / x.shape[2]
         return y[:, :, : int(scale * height), : int(scale * width)]
 
     return run, precision
+
+
+def tile_size(case):
+    """(H, W) of a tile."""
+    return min(TILE, case.size[0]), min(TILE, case.size[1])
 
 
 def _compiled(case, height, width, hint):

@@ -19,7 +19,7 @@ REPEAT = 7
 ONES = 0x3F803F80  # 1.002 as float32, 1.0 twice as bfloat16: zeros could need less power, and run faster
 
 _LOOP = """
-declare {vector} @{operation}({vector}, {operand}, {operand})
+declare {vector} @{operation}({types})
 
 define void @loop(i64 %count, ptr %place) {{
 entry:
@@ -61,23 +61,25 @@ def measure_peaks():
 
 def _fma_loop(accumulators, lanes):
     vector = f"<{lanes} x float>"
-    return _loop(accumulators, vector, vector, f"llvm.fma.v{lanes}f32")
+    return _loop(accumulators, vector, vector, f"llvm.fma.v{lanes}f32", ("%x", "%x", "%a{i}"))
 
 
 def _dot_loop(accumulators):
-    return _loop(accumulators, "<16 x float>", "<32 x bfloat>", "llvm.x86.avx512bf16.dpbf16ps.512")
+    operation = "llvm.x86.avx512bf16.dpbf16ps.512"
+    return _loop(accumulators, "<16 x float>", "<32 x bfloat>", operation, ("%a{i}", "%x", "%x"))
 
 
-def _loop(accumulators, vector, operand, operation):
+def _loop(accumulators, vector, operand, operation, arguments):
     """IR of: every accumulator gets ``count`` squares of what lies at ``place``; their sum is stored behind it."""
     numbers = range(accumulators)
     phis = [f"  %a{i} = phi {vector} [ %zero, %entry ], [ %b{i}, %turn ]" for i in numbers]
-    call = f"call {vector} @{operation}({vector} %a{{i}}, {operand} %x, {operand} %x)"
-    steps = [f"  %b{i} = {call.format(i=i)}" for i in numbers]
-    sums = [f"  %sum{i} = fadd {vector} {f'%sum{i - 1}' if i else '%b0'}, %b{i}" for i in numbers]
-    parts = {"phis": phis, "steps": steps, "sums": sums}
-    text = {name: "\n".join(lines) for name, lines in parts.items()}
-    return _LOOP.format(vector=vector, operand=operand, operation=operation, last=accumulators - 1, **text)
+    types = [vector if name.startswith("%a") else operand for name in arguments]
+    call = ", ".join(f"{type} {name}" for type, name in zip(types, arguments, strict=True))
+    steps = [f"  %b{i} = call {vector} @{operation}({call.format(i=i)})" for i in numbers]
+    sums = [f"  %sum{i} = fadd {vector} {f'%sum{i - 1}' if i else '%zero'}, %b{i}" for i in numbers]
+    text = {name: "\n".join(lines) for name, lines in {"phis": phis, "steps": steps, "sums": sums}.items()}
+    names = {"vector": vector, "operand": operand, "operation": operation, "types": ", ".join(types)}
+    return _LOOP.format(last=accumulators - 1, **names, **text)
 
 
 def _measure(ir, flops_per_turn):

@@ -17,6 +17,7 @@ from .case import Case, picture
 from .chart import chart
 from .engines import ENGINES
 from .findings import NOTES
+from .fused import fused_layers, measure_layers
 from .machine import describe
 from .measure import STAGES, measure
 from .roofline import measure_peaks
@@ -41,7 +42,7 @@ class Outputs:
     svg: Path | None = None
 
 
-def run_bench(console, networks, size, repeat, threads, engines, outputs=Outputs(), gap=GAP):  # noqa: B008 - frozen
+def run_bench(console, networks, size, repeat, threads, engines, outputs=Outputs(), gap=GAP):
     """Compare engines and print what came out.
 
     Parameters
@@ -77,8 +78,9 @@ def run_bench(console, networks, size, repeat, threads, engines, outputs=Outputs
         "threads": threads,
         "repeat": repeat,
         "gap_seconds": gap,
-        "peak_gflops_per_second": measure_peaks(),
+        "peak_gflops_per_second": (peaks := measure_peaks()),
     }
+    document["fused_layers"] = _layers(names, peaks, repeat)
     for line in [*header(document), ""]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     works = []
@@ -90,12 +92,19 @@ def run_bench(console, networks, size, repeat, threads, engines, outputs=Outputs
             def report(stage, share=0.0, network=network, progress=progress):
                 progress(f"{network}: {stage}", share)
 
-            works.append(measure(case, names, repeat, document["peak_gflops_per_second"], report, gap))
+            works.append(measure(case, names, repeat, peaks, report, gap))
         print_work(console, works[-1])
     for line in NOTES:
         console.print(line, style="dim", highlight=False, soft_wrap=True)
     _write(outputs, document | {"works": [asdict(work) | {"good": work.good} for work in works]}, works)
     return 0 if all(work.good for work in works) else 1
+
+
+def _layers(names, peaks, repeat):
+    """The fused layer alone, in the precisions of karat's engines that were asked for."""
+    precisions = {"karat-f32": "float32", "karat-bf16": "bfloat16"}
+    layers = [layer for name, precision in precisions.items() if name in names for layer in fused_layers(precision)]
+    return measure_layers(layers, peaks, repeat)
 
 
 def _write(outputs, document, works):

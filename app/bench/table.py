@@ -57,6 +57,11 @@ def header(document):
     machine, peaks = document["machine"], document["peak_gflops_per_second"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     roof = ", ".join(f"{name} {value:.0f} GFLOP/s" for name, value in peaks.items())
+    layers = [
+        f"{layer['layer']}, {layer['precision']}: {layer['gflops_per_second']:.0f} GFLOP/s, "
+        f"{_number(layer['percent_of_peak'], '.0f', ' %')} of peak"
+        for layer in document["fused_layers"]
+    ]
     load = "unknown" if machine["load_average"] is None else machine["load_average"]
     return [
         f"{machine['cpu']}; load average {load} before the run; {machine['date']}",
@@ -64,6 +69,7 @@ def header(document):
         machine["kernels"],
         f"threads: {document['threads']}; rounds: {document['repeat']}; rest between runs: {document['gap_seconds']} s",
         f"measured peak of one thread: {roof}",
+        *layers,
     ]
 
 
@@ -83,7 +89,13 @@ def markdown(document, works):
     lines = ["# Performance", "", "```sh", document["command"], "```", ""]
     lines += [f"* {line}" for line in [*header(document), *NOTES]]
     for work in works:
-        lines += ["", f"## {title(work)}", "", "| " + " | ".join(HEADS) + " |", "|---" + "|---:" * (len(HEADS) - 1) + "|"]
+        lines += [
+            "",
+            f"## {title(work)}",
+            "",
+            "| " + " | ".join(HEADS) + " |",
+            "|---" + "|---:" * (len(HEADS) - 1) + "|",
+        ]
         lines += ["| " + " | ".join(cells(row)) + " |" for row in work.rows]
         lines += ["", *[f"* {line}" for line in findings(work)]]
     return "\n".join(lines) + "\n"
