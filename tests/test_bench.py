@@ -1,11 +1,13 @@
 """``karat bench`` on the command line, with the peers that are installed."""
 
 import json
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 from networks import random_model
+from test_light_install import WITHOUT_EXTRAS
 
 from karat.app import cli
 from karat.app.bench import engines, measure, roofline, run
@@ -187,3 +189,12 @@ def test_drawing_needs_matplotlib(bench, monkeypatch):
     monkeypatch.setattr(run, "find_spec", lambda name: None)
     code, _, err = bench("net.safetensors --svg a.svg")
     assert (code, err.startswith("karat: --svg draws with matplotlib, which is not installed; run: pip")) == (2, True)
+
+
+def test_without_torch_the_others_still_run(folder):
+    words = ["karat", "bench", "net.safetensors", "--size", "8", "--repeat", "1", "--engines", "torch,onnxruntime,ncnn"]
+    program = f"{WITHOUT_EXTRAS}\nsys.argv = {words}\nfrom karat.app.cli import main\nmain()"
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "PyTorch is not installed: pip install torch" in done.stdout
+    assert "ncnn" in done.stdout

@@ -246,7 +246,7 @@ def test_findings_say_what_matters():
     )
     said = findings(full)
     assert said[:2] == ["ncnn is not installed: pip install ncnn", "PyTorch eager failed: no"]
-    assert "better tiled at 64: OpenVINO, tiles of 64 (bfloat16), 4000.0 against 5000.0 ms" in said
+    assert "better tiled at 64: OpenVINO tiled (bfloat16), 4000.0 against 5000.0 ms" in said
     assert "karat f32 is 2.00 times as fast with 2 threads as with 1" in said
     assert "karat bf16 is closer to float64 than OpenVINO's bfloat16: 58.0 against 49.0 dB" in said
     assert "karat f32 predicted 3 MB and took 2 MB" in said

@@ -6,10 +6,10 @@ TILED = ("openvino-f32-64", "openvino-64")
 NOTES = (
     "times: medians of rounds in which the engines take turns, of which only ratios mean anything; karat f32 and karat "
     "bf16: how many times as fast karat is",
-    "PSNR: against the golden float64 reference; tiles without overlap show their seams here",
-    "memory: growth of the resident set while the first picture is computed, in a process of its own",
-    "peak: of the fused multiply-adds that were measured here, in the engine's precision; convolutions count as direct "
-    "ones, so that Winograd's form can exceed 100 %",
+    "PSNR: in dB against the golden float64 reference; tiles without overlap show their seams here",
+    "MB: growth of the resident set while the first picture is computed, in a process of its own",
+    "peak: percent of the fused multiply-adds that were measured here, in the engine's precision; convolutions count "
+    "as direct ones, so that Winograd's form can exceed 100 %",
 )
 
 

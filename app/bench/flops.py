@@ -41,17 +41,17 @@ def count_flops(model: Model, height, width, within=""):
     totals = dict.fromkeys(KINDS.values(), 0)
     channels = model.config.channels
     for layer, operator in model.layers.items():
-        shape, counted = shapes.get(f"{layer}.weight"), layer.startswith(within)
+        counted, weight = layer.startswith(within), f"{layer}.weight"
         if operator == "upsample_nearest":
             pixels *= 4
         elif operator == "matmul":
             inner = shapes[f"{layer.partition(':')[0]}.proj.weight"][1]  # width of all heads that are left
             totals["attention"] += counted * 2 * pixels * model.config.window**2 * inner
         elif operator == "linear":
-            totals["linear"] += counted * 2 * pixels * prod(shape)
+            totals["linear"] += counted * 2 * pixels * prod(shapes[weight])
         elif operator == "conv2d":
             if layer != "anchor.net":  # it reads the picture and gives what the layer before it gives
-                pixels = pixels * channels // shape[1]  # a pixel shuffle before it kept the number of values
-            totals["convolution"] += counted * 2 * pixels * prod(shape)
-            channels = shape[0]
+                pixels = pixels * channels // shapes[weight][1]  # a pixel shuffle before it kept the number of values
+            totals["convolution"] += counted * 2 * pixels * prod(shapes[weight])
+            channels = shapes[weight][0]
     return totals

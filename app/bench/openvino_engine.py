@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from .case import onnx_file
+from .case import Case, onnx_file
 
 TILE = 64  # pixels; tiles do not overlap: a real use would compute a halo twice, and be slower
 NAMES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
 
 
-def openvino_whole(case, hint):
+def openvino_whole(case: Case, hint):
     """One inference of the whole picture.
 
     Parameters
@@ -28,7 +28,7 @@ def openvino_whole(case, hint):
     return lambda: infer(case.x).copy(), precision
 
 
-def openvino_tiled(case, hint):
+def openvino_tiled(case: Case, hint):
     """The picture in tiles of 64 x 64 without overlap, by one network compiled for that size; as `openvino_whole`.
 
     Where a side is no multiple of 64, its last row or column is repeated; a smaller picture is a smaller tile.
@@ -56,7 +56,7 @@ def tile_size(case):
 
 
 def _compiled(case, height, width, hint):
-    import openvino
+    import openvino  # pyright: ignore[reportMissingImports]
 
     core = openvino.Core()
     options = {"INFERENCE_NUM_THREADS": case.threads} | ({"INFERENCE_PRECISION_HINT": hint} if hint else {})

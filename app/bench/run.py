@@ -104,7 +104,7 @@ def _layers(names, peaks, repeat):
     """The fused layer alone, in the precisions of karat's engines that were asked for."""
     precisions = {"karat-f32": "float32", "karat-bf16": "bfloat16"}
     layers = [layer for name, precision in precisions.items() if name in names for layer in fused_layers(precision)]
-    return measure_layers(layers, peaks, repeat)
+    return measure_layers(layers, peaks, 4 * repeat)  # a layer takes milliseconds, and the medians of few jump
 
 
 def _write(outputs, document, works):

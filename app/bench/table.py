@@ -6,7 +6,7 @@ from rich.text import Text
 from .engines import KARAT
 from .findings import NOTES, findings, title
 
-HEADS = ("engine", "ms", "karat f32", "karat bf16", "PSNR dB", "memory MB", "GFLOP/s", "of peak")
+HEADS = ("engine", "ms", "karat f32", "karat bf16", "PSNR", "MB", "GFLOP/s", "peak")
 
 
 def cells(row):
@@ -30,7 +30,7 @@ def cells(row):
 
 def print_work(console, work):
     """One work: a table, a drawing of the times, and what it says."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")  # 80 columns hold it
     for head in HEADS:
         table.add_column(head, justify="left" if head == HEADS[0] else "right", overflow="fold")
     for row in work.rows:
