@@ -12,6 +12,7 @@ from test_light_install import WITHOUT_EXTRAS
 from karat.app import cli
 from karat.app.bench import engines, measure, roofline, run
 from karat.app.bench.case import Case, picture
+from karat.kernels import cpu
 from karat.refimpl.checkpoint import write_safetensors
 from karat.refimpl.models import quicksrnet
 
@@ -55,7 +56,6 @@ def fake(name, golden=None):
 @pytest.fixture
 def fakes(monkeypatch):
     monkeypatch.setattr(measure, "memory_growth", lambda name, case: 2_000_000)
-    monkeypatch.setattr(run, "fused_layers", lambda precision: [])
 
     def put(*names, **options):
         for name in names:
@@ -87,6 +87,26 @@ def test_peers_side_by_side(bench, folder):
         "karat bench net.safetensors --size 16x24 --repeat 2 --threads 1 --engines torch,"
     )
     assert "load average" in out
+
+
+def test_karat_runs_a_swinir_on_fast_kernels(bench, folder):
+    code, out, _ = bench("zoo:swinir-small-x2 --size 16x20 --repeat 1 --engines karat-f32,karat-bf16 --json e.json")
+    document = json.loads((folder / "e.json").read_text())
+    (work,) = document["works"]
+    assert (code, work["failed"], work["good"]) == (0, {}, True)
+    precisions = [row["precision"] for row in work["rows"]]
+    assert precisions + ["bfloat16"] * len(work["absent"]) == ["float32", "bfloat16"]
+    for row in work["rows"]:
+        assert row["psnr_db"] > (100 if row["precision"] == "float32" else 40)
+    assert [layer["precision"] for layer in document["fused_layers"]] == [p for p in precisions for _ in range(2)]
+    assert "fused Swin layer, C = 60, float32: " in out
+
+
+def test_bfloat16_is_not_asked_of_a_processor_without(monkeypatch, tmp_path):
+    monkeypatch.setattr(engines.cpu, "target", lambda: cpu.Target("avx2", False, "old", ""))
+    case = Case("zoo:quicksrnet-small-x2", picture(8, 8), 1, tmp_path)
+    reason = engines.absent(engines.ENGINES["karat-bf16"], case)
+    assert reason == "karat bf16 needs a processor that multiplies bfloat16, and there are AVX2 kernels (old)"
 
 
 def test_ratios_page_and_drawing(bench, fakes, folder):

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
+from ...kernels import cpu
 from .case import Case, onnx_file
 from .ncnn_files import ncnn_files, unwritten
 from .openvino_engine import openvino_tiled, openvino_whole, tile_size
@@ -74,7 +75,7 @@ class Engine:
         return self.title if self.factor == 1 else f"{self.title}, {self.factor * threads} threads"
 
 
-SLOW = "reference"  # the kernel of a layer that no fast one serves, in karat's plans
+SLOW = "slow"  # how the kernel of a layer that no fast one serves begins, in karat's plans
 
 
 def _karat(precision, factor=1):
@@ -85,7 +86,7 @@ def _karat(precision, factor=1):
         fast = compile(case.model, precision=precision, threads=threads)
         if not getattr(case.model.config, "positions", 0):  # else it takes pictures of one size only
             fast(case.cut(16).x)  # kernels are compiled or loaded here, and not measured as memory of the picture
-        slow = tuple(layer for layer, kernel in fast.plan() if kernel == SLOW)
+        slow = tuple(layer for layer, kernel in fast.plan() if kernel.startswith(SLOW))
         return Prepared(lambda: fast(case.x), fast.precision, fast.threads, fast.memory(*case.size), slow)
 
     return prepare
@@ -174,6 +175,8 @@ def absent(engine: Engine, case: Case):
         return f"{engine.title} reads what torch and onnx write, {missing[0]} is missing: pip install {needed}"
     if engine.name == "ncnn":
         return unwritten(case.model)
+    if engine.name == "karat-bf16" and not cpu.target().bf16:
+        return f"{engine.title} needs a processor that multiplies bfloat16, and there are {cpu.target().line}"
     available = os.cpu_count() or 1
     if available < engine.factor * case.threads:
         return f"{engine.label(case.threads)} would need more than the processor's {available}; give fewer --threads"

@@ -2,18 +2,19 @@
 
 import statistics
 from collections import deque
+from contextlib import contextmanager
 
 import numpy as np
 
 from ...refimpl.metrics import psnr
-from .case import Case, onnx_file
+from .case import Case
 from .engines import ENGINES, KARAT, absent
 from .flops import count_flops
 from .memory import ChildEndedError, memory_growth
 from .result import Row, Work
 from .turns import GAP, ratios, take_turns
 
-STAGES = ("exporting", "memory", "preparing", "float64 reference", "timing")
+STAGES = ("preparing", "memory", "float64 reference", "timing")
 AFFORDABLE = 500e9, 512 * 512  # operations and pixels of a float64 reference: half a minute, a few GB
 CUT = 128  # pixels: side of the part whose errors are measured where the whole picture is not affordable
 
@@ -44,15 +45,16 @@ def measure(case: Case, names, repeat, peaks, progress=lambda stage, share=0.0: 
     work = Work(str(case.network), case.size, case.model.scale, case.threads, flops, part.size)
     work.absent = {name: reason for name in names if (reason := absent(ENGINES[name], case))}
     names = [name for name in names if name not in work.absent]
-    memory = _memory(case, _export(case, names, work, progress), work, progress)
-    prepared, outputs = _prepare(case, memory, work, progress)
-    errors = _errors(part, outputs if part is case else _outputs(part, prepared), progress)
-    progress(STAGES[4])
-    runs = {name: engine.run for name, engine in prepared.items()}
-    times = take_turns(runs, repeat, gap, lambda share: progress(STAGES[4], share))
+    prepared = _prepare(case, names, work, progress)
+    memory = _memory(case, prepared, work, progress)
+    outputs = _first_pictures(case, prepared, memory, work)
+    errors = _errors(part, outputs if part is case else _outputs(part, outputs), progress)
+    progress(STAGES[3])
+    runs = {name: prepared[name].run for name in outputs}
+    times = take_turns(runs, repeat, gap, lambda share: progress(STAGES[3], share))
     slower = ratios(times, KARAT)
-    for name, engine in prepared.items():
-        work.rows.append(_row(work, name, engine, times[name], slower[name], errors[name], memory[name], peaks))
+    for name in outputs:
+        work.rows.append(_row(work, name, prepared[name], times[name], slower[name], errors[name], memory[name], peaks))
     return work
 
 
@@ -82,51 +84,47 @@ def _affordable(case):
     return sum(count_flops(case.model, *case.size).values()) <= operations and np.prod(case.size) <= pixels
 
 
-def _export(case, names, work, progress):
-    """Write what engines read, so that no child does: its memory would be in use already. Gives who can go on."""
-    going = []
+def _prepare(case, names, work, progress):
+    """Engines that are ready. Files that children read are written here: the memory of writing them is not counted."""
+    prepared = {}
     for index, name in enumerate(names):
         progress(STAGES[0], index / len(names))
-        engine = ENGINES[name]
-        try:
-            if engine.reads:
-                onnx_file(case, *engine.reads(case))
-            going.append(name)
-        except Exception as error:  # the exporter may raise anything; the sentence is printed and kept
-            work.failed[name] = f"{engine.title} got no ONNX file: {_first_line(error)}"
-    return going
-
-
-def _first_line(error):
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+        with _failing(name, work):
+            prepared[name] = ENGINES[name].prepare(case)
+    return prepared
 
 
 def _memory(case, names, work, progress):
-    """Growth by engine. An engine that does not survive in a child is not run here either."""
+    """Growth by engine. What does not survive in a child is not run here either."""
     found = {}
     for index, name in enumerate(names):
         progress(STAGES[1], index / len(names))
-        try:
+        with _failing(name, work):
             found[name] = memory_growth(name, case)
-        except ChildEndedError as error:
-            work.failed[name] = f"{ENGINES[name].label(case.threads)} failed: {error}"
     return found
 
 
-def _prepare(case, names, work, progress):
-    """Engines that are ready, and their first outputs; where no child tried an engine, its failure shows here."""
-    prepared, outputs = {}, {}
-    for index, name in enumerate(names):
-        progress(STAGES[2], index / len(names))
-        try:
-            prepared[name] = ENGINES[name].prepare(case)
-            outputs[name] = prepared[name].run()
-            _check(outputs[name], case)
-        except Exception as error:  # a peer may raise anything; the sentence is printed and kept
-            prepared.pop(name, None)
-            outputs.pop(name, None)
-            work.failed[name] = f"{ENGINES[name].label(case.threads)} failed: {_first_line(error)}"
-    return prepared, outputs
+def _first_pictures(case, prepared, names, work):
+    """What every engine gives; nothing is compiled or allocated for the first time when it is timed."""
+    pictures = {}
+    for name in names:
+        with _failing(name, work):
+            y = prepared[name].run()
+            _check(y, case)
+            pictures[name] = y
+    return pictures
+
+
+@contextmanager
+def _failing(name, work):
+    """An engine may raise anything: it is said, and the others go on."""
+    try:
+        yield
+    except ChildEndedError as error:
+        work.failed[name] = f"{ENGINES[name].label(work.threads)} failed: {error}"
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        work.failed[name] = f"{ENGINES[name].label(work.threads)} failed: {reason}"
 
 
 def _check(y, case):
@@ -157,5 +155,5 @@ def _golden(case, progress):
 
 
 def _shown(item, total, progress):
-    progress(STAGES[3], item[0] / total)
+    progress(STAGES[2], item[0] / total)
     return item

@@ -15,13 +15,13 @@ from ..packages import parse_size
 from ..progress import stages
 from .case import Case, picture
 from .chart import chart
-from .engines import ENGINES
+from .engines import ENGINES, KARAT
 from .findings import NOTES
 from .fused import fused_layers, measure_layers
 from .machine import describe
 from .measure import STAGES, measure
 from .roofline import measure_peaks
-from .table import header, markdown, print_work
+from .table import header, layer_lines, markdown, print_work
 from .turns import GAP
 
 DEFAULT = {
@@ -80,7 +80,6 @@ def run_bench(console, networks, size, repeat, threads, engines, outputs=Outputs
         "gap_seconds": gap,
         "peak_gflops_per_second": (peaks := measure_peaks()),
     }
-    document["fused_layers"] = _layers(names, peaks, repeat)
     for line in [*header(document), ""]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     works = []
@@ -94,16 +93,19 @@ def run_bench(console, networks, size, repeat, threads, engines, outputs=Outputs
 
             works.append(measure(case, names, repeat, peaks, report, gap))
         print_work(console, works[-1])
+    document["fused_layers"] = _layers(works, peaks, repeat)
+    for line in layer_lines(document["fused_layers"]):
+        console.print(line, highlight=False, soft_wrap=True)
     for line in NOTES:
         console.print(line, style="dim", highlight=False, soft_wrap=True)
     _write(outputs, document | {"works": [asdict(work) | {"good": work.good} for work in works]}, works)
     return 0 if all(work.good for work in works) else 1
 
 
-def _layers(names, peaks, repeat):
-    """The fused layer alone, in the precisions of karat's engines that were asked for."""
-    precisions = {"karat-f32": "float32", "karat-bf16": "bfloat16"}
-    layers = [layer for name, precision in precisions.items() if name in names for layer in fused_layers(precision)]
+def _layers(works, peaks, repeat):
+    """The fused layer alone, in the precisions in which karat ran a SwinIR."""
+    ran = {row.precision for work in works if work.flops["attention"] for row in work.rows if row.engine in KARAT}
+    layers = [layer for precision in sorted(ran, reverse=True) for layer in fused_layers(precision)]
     return measure_layers(layers, peaks, 4 * repeat)  # a layer takes milliseconds, and the medians of few jump
 
 

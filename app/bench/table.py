@@ -57,11 +57,6 @@ def header(document):
     machine, peaks = document["machine"], document["peak_gflops_per_second"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     roof = ", ".join(f"{name} {value:.0f} GFLOP/s" for name, value in peaks.items())
-    layers = [
-        f"{layer['layer']}, {layer['precision']}: {layer['gflops_per_second']:.0f} GFLOP/s, "
-        f"{_number(layer['percent_of_peak'], '.0f', ' %')} of peak"
-        for layer in document["fused_layers"]
-    ]
     load = "unknown" if machine["load_average"] is None else machine["load_average"]
     return [
         f"{machine['cpu']}; load average {load} before the run; {machine['date']}",
@@ -69,8 +64,14 @@ def header(document):
         machine["kernels"],
         f"threads: {document['threads']}; rounds: {document['repeat']}; rest between runs: {document['gap_seconds']} s",
         f"measured peak of one thread: {roof}",
-        *layers,
     ]
+
+
+def layer_lines(layers):
+    """Sentences about the fused layers of `measure_layers`."""
+    for layer in layers:
+        speed, share = f"{layer['gflops_per_second']:.0f} GFLOP/s", _number(layer["percent_of_peak"], ".1f", " %")
+        yield f"{layer['layer']}, {layer['precision']}: {speed}, {share} of the peak"
 
 
 def markdown(document, works):
@@ -98,6 +99,8 @@ def markdown(document, works):
         ]
         lines += ["| " + " | ".join(cells(row)) + " |" for row in work.rows]
         lines += ["", *[f"* {line}" for line in findings(work)]]
+    if document["fused_layers"]:
+        lines += ["", "## One fused layer", "", *[f"* {line}" for line in layer_lines(document["fused_layers"])]]
     return "\n".join(lines) + "\n"
 
 
