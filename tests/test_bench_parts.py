@@ -1,23 +1,20 @@
-"""What `karat bench` is made of: counting, turns, memory, the peak, tiles, ncnn's files, and what is said."""
+"""What `karat bench` is made of: turns, memory, the peak, tiles, ncnn's files, and what is said."""
 
 import ctypes
 import json
 import os
 from dataclasses import asdict, replace
-from math import prod
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import configs, random_model, random_picture
-from swinir_networks import FORMS, network
 
 from karat.app.bench import engines, memory, openvino_engine, roofline
 from karat.app.bench.case import Case, picture
 from karat.app.bench.chart import chart
 from karat.app.bench.findings import findings
-from karat.app.bench.flops import count_flops
 from karat.app.bench.fused import FusedLayer, measure_layers
 from karat.app.bench.ncnn_files import ncnn_files, unwritten
 from karat.app.bench.result import Row, Work
@@ -27,49 +24,6 @@ from karat.refimpl.errors import BadInput
 from karat.refimpl.load import load
 from karat.refimpl.metrics import psnr
 from karat.refimpl.models import quicksrnet
-
-SMALL = quicksrnet.Config(features=4, layers=1, subpixel=2)
-
-
-def counted_on_tensors(model, x):
-    """Operations by kind: two for every product behind every element that the golden model really gives."""
-    totals = {"linear": 0, "attention": 0, "convolution": 0}
-    for layer, y in model.trace(x):
-        weight = model.parameters.get(f"{layer}.weight")
-        if layer.endswith(":scores"):  # (B nW, heads, N, N) of sums over the width of a head
-            width = model.parameters[f"{layer.partition(':')[0]}.proj.weight"].shape[1]
-            totals["attention"] += 2 * y.size * width // y.shape[1]
-        elif layer.endswith(":weighted_sum"):  # (B nW, N, C) of sums over N keys
-            totals["attention"] += 2 * y.size * y.shape[1]
-        elif weight is not None and weight.ndim > 1:
-            totals["convolution" if weight.ndim == 4 else "linear"] += 2 * y.size * prod(weight.shape[1:])
-    return totals
-
-
-@given(configs(), st.integers(1, 4), st.integers(1, 4))
-def test_flops_are_those_of_the_tensors_of_a_quicksrnet(config, rows, columns):
-    x = random_picture(config, 0, (rows, columns))
-    model = random_model(config, 0)
-    assert count_flops(model, *x.shape[2:]) == counted_on_tensors(model, x)
-
-
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("size", [(14, 14), (9, 14)])
-def test_flops_are_those_of_the_tensors_of_a_swinir(form, size):
-    model = network(form)[1]
-    size = (8, 8) if model.config.positions else size
-    counted = count_flops(model, *size)
-    assert counted == counted_on_tensors(model, np.zeros((1, model.config.channels, *size)))
-    block = "layers.0.residual_group.blocks.1."
-    part = count_flops(model, *size, within=block)
-    assert 2 * part["attention"] == counted["attention"] > 0 == part["convolution"]  # one of two blocks
-    assert 2 * part["linear"] == counted["linear"]
-
-
-def test_flops_of_the_judged_network():
-    pixels = 256 * 256
-    total = sum(count_flops(load("zoo:light-x2-test"), 256, 256).values())
-    assert total / pixels == pytest.approx(2.09e6, rel=0.01)
 
 
 @given(st.integers(1, 5), st.integers(1, 4))

@@ -45,8 +45,7 @@ def count_flops(model: Model, height, width, within=""):
         if operator == "upsample_nearest":
             pixels *= 4
         elif operator == "matmul":
-            inner = shapes[f"{layer.partition(':')[0]}.proj.weight"][1]  # width of all heads that are left
-            totals["attention"] += counted * 2 * pixels * model.config.window**2 * inner
+            totals["attention"] += counted * 2 * pixels * model.config.window**2 * _inner_width(layer, shapes)
         elif operator == "linear":
             totals["linear"] += counted * 2 * pixels * prod(shapes[weight])
         elif operator == "conv2d":
@@ -55,3 +54,10 @@ def count_flops(model: Model, height, width, within=""):
             totals["convolution"] += counted * 2 * pixels * prod(shapes[weight])
             channels = shapes[weight][0]
     return totals
+
+
+def _inner_width(layer, shapes):
+    """Of all heads together that are left: of the queries for the scores, of the values for their weighted sum."""
+    attention, _, step = layer.partition(":")
+    values = shapes[f"{attention}.proj.weight"][1]
+    return (shapes[f"{attention}.qkv.weight"][0] - values) // 2 if step == "scores" else values
