@@ -67,8 +67,10 @@ def _scores(operands, k, q, steps, bias, s, panel_bytes, panels):
         inside = e.builder.srem(t, e.integer(PANEL // KEYS))
         keys = e.at(k, (panel, panel_bytes), (inside, 4 * KEYS))
         at = e.at(bias, (t, KEYS * SCORE_ROW))
-        start = [e.load(at, i * VECTOR_BYTES) for i in range(KEYS * QUERIES)]
+        start = [e.constant(0)] * (KEYS * QUERIES)
         sums = tile(operands, keys, q, ROW, steps, start, KEYS, QUERIES, w_step=ROW)
+        # biases come from afar: added at the end, nothing waits for them
+        sums = [e.add(value, e.load(at, i * VECTOR_BYTES)) for i, value in enumerate(sums)]
         for i, value in enumerate(sums):
             e.store(value, e.at(s, (t, KEYS * SCORE_ROW)), i * VECTOR_BYTES)
         for j in range(QUERIES):
