@@ -187,6 +187,14 @@ class Emitter:
             builder.ret_void()
         self.builder.call(module.globals[name], [self.integer(value) for value in values])
 
+    def choose(self, condition, yes: Callable[[], None], no: Callable[[], None]):
+        """Run ``yes`` when the integer is not zero, else ``no``."""
+        with self.builder.if_else(self.builder.icmp_signed("!=", condition, self.integer(0))) as (then, otherwise):
+            with then:
+                yes()
+            with otherwise:
+                no()
+
     def _not_unrolled(self):
         """Metadata of a loop that LLVM must leave alone: unrolled, a tile needs more registers than there are."""
         module = self.builder.module

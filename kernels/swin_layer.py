@@ -1,27 +1,29 @@
-"""One Swin Transformer block, fused: every window is read once, taken through attention and MLP, and written back.
+"""One Swin Transformer block, fused: every window is taken through attention and MLP where it lies in the feature map.
 
 The feature map is ``A[H/4][W/4][C][16]``: a vector is the 4 x 4 patch of pixels of one channel. A window of 8 x 8,
 shifted by 4 or not, is four whole patches: no partition, no roll, no gather; the shift is which patches a window takes,
-modulo the map. Windows that do not consist of patches (7 x 7) are gathered pixel by pixel into the same panels of 64
-tokens.
+modulo the map.
 """
+
+from functools import partial
 
 from .attention import QUERIES, SCORE_ROW, VALUE_ROWS, attend
 from .cache import kernel
 from .layer_norm import layer_norm
-from .linear import PANEL, ROWS, VECTORS, linear
-from .simd import F32, I64, VECTOR_BYTES, Emitter, Record, emitted
+from .linear import ROWS, linear
+from .simd import VECTOR_BYTES, Emitter, Record, emitted
+from .swin_window import PANEL, VECTORS, gather, point_at_patches, scatter
 from .tiles import ROW, BFloat16, Float32
 
 PARTS = VECTORS // QUERIES  # of a panel's queries
 
-# A block's weights. Steps are channels of a product's sum (pairs of them in bfloat16), tiles are ROWS rows of its
-# result.
+# A block's weights, and where a panel's tensors lie in the scratch. Steps are channels of a product's sum (pairs of
+# them in bfloat16), tiles are ROWS rows of its result. ``x`` is where the addresses of the panel's four patches are.
 LAYER = Record(
     "channels share eps steps groups group_heads head_steps key_bytes value_bytes out_bytes value_tiles value_rows "
     "qk_weight qk_bias qk_tiles qk_bytes v_weight v_bias v_tiles v_bytes bias "
     "proj_weight proj_bias proj_steps proj_tiles fc1_weight fc1_bias fc1_tiles fc2_weight fc2_bias fc2_steps "
-    "x n q k v o hidden panel_bytes"
+    "x gathered gathered_bytes n q k v o hidden panel_bytes"
 )
 # Where its windows lie. Offsets of the scratch's parts are from its start; a panel's are in LAYER, panels follow one
 # another.
@@ -45,14 +47,16 @@ def swin_row(e: Emitter, form, layer, place, scratch, row):
         Which row of windows.
     """
     layer, place = LAYER.read(e, layer), PLACE.read(e, place)
+    here = e, layer, place, scratch
 
     def window(column, _):
-        write_back = _load(e, layer, place, scratch, row, column)
+        corner = [e.at(place.shift, (index, place.window)) for index in (row, column)]
+        e.choose(place.patches, partial(point_at_patches, *here, *corner), partial(gather, *here, *corner))
         _panels(e, layer, place, scratch, lambda panel: _norm(e, form, layer, panel))
         e.loop(layer.groups, [], lambda g, _: _group(e, form, layer, place, scratch, row, column, g))
         _panels(e, layer, place, scratch, lambda panel: _project_out(e, form, layer, panel))
         _panels(e, layer, place, scratch, lambda panel: _mlp(e, form, layer, place, scratch, panel))
-        write_back()
+        e.when(e.equal(place.patches, 0), partial(scatter, *here))
         return []
 
     e.loop(place.columns, [], window)
@@ -147,86 +151,6 @@ def _bias(e, layer, place, scratch, row, column, h):
 
     e.when(apart, add_mask)
     return e.builder.select(e.builder.icmp_signed("!=", apart, e.integer(0)), masked, bias)
-
-
-def _load(e: Emitter, layer, place, scratch, row, column):
-    """Read a window into x; returns what writes it back."""
-    x = e.at(scratch, layer.x)
-    top, left = (e.at(place.shift, (index, place.window)) for index in (row, column))
-    patchwise = e.builder.icmp_signed("!=", place.patches, e.integer(0))
-
-    def either(patch_copy, pixel_copy):
-        with e.builder.if_else(patchwise) as (patches, pixels):
-            with patches:
-                _patches(e, layer, place, x, top, left, patch_copy)
-            with pixels:
-                _pixels(e, layer, place, scratch, x, pixel_copy)
-
-    with e.builder.if_then(e.builder.not_(patchwise)):
-        _offsets(e, layer, place, scratch, top, left)
-        _clear(e, layer, place, x)
-    either(lambda a, b: e.store(e.load(a), b), lambda a, b: e.store(e.load(a, 0, F32), b))
-    return lambda: either(lambda a, b: e.store(e.load(b), a), lambda a, b: e.store(e.load(b, 0, F32), a))
-
-
-def _patches(e, layer, place, x, top, left, copy):
-    """Run copy(address in the map, address in x) for every patch of the window and every channel."""
-    builder, four = e.builder, e.integer(4)
-    across = builder.sdiv(place.window, four)
-
-    def patch(i, _):
-        block_row = builder.srem(e.at(builder.sdiv(top, four), builder.sdiv(i, across)), place.block_rows)
-        block_column = builder.srem(e.at(builder.sdiv(left, four), builder.srem(i, across)), place.block_columns)
-        block = e.at(block_column, (block_row, place.block_columns))
-        source = e.at(place.map, (block, layer.channels, VECTOR_BYTES))
-        target = e.at(x, (builder.sdiv(i, e.integer(VECTORS)), layer.panel_bytes))
-        target = e.at(target, (builder.srem(i, e.integer(VECTORS)), VECTOR_BYTES))
-        e.loop(layer.channels, [], lambda c, _: copy(e.at(source, (c, VECTOR_BYTES)), e.at(target, (c, ROW))) or [])
-        return []
-
-    e.loop(place.patches, [], patch)
-
-
-def _offsets(e, layer, place, scratch, top, left):
-    """Where in the map the window's pixels are, row by row."""
-    builder = e.builder
-
-    def token(t, _):
-        y = builder.srem(e.at(top, builder.sdiv(t, place.window)), place.height)
-        x = builder.srem(e.at(left, builder.srem(t, place.window)), place.width)
-        four = e.integer(4)
-        block = e.at(builder.sdiv(x, four), (builder.sdiv(y, four), place.block_columns))
-        lane = e.at(builder.srem(x, four), (builder.srem(y, four), 4))
-        offset = e.at(e.integer(0), (block, layer.channels, VECTOR_BYTES), (lane, 4))
-        e.store(offset, e.at(scratch, place.offsets, (t, 8)))
-        return []
-
-    e.loop(place.tokens, [], token)
-
-
-def _clear(e, layer, place, x):
-    """Zeros for the lanes of the last panel that no token fills."""
-    last = e.at(x, (e.at(place.panels, -1), layer.panel_bytes))
-
-    def channel(c, _):
-        for j in range(VECTORS):
-            e.store(e.constant(0), e.at(last, (c, ROW)), j * VECTOR_BYTES)
-        return []
-
-    e.loop(layer.channels, [], channel)
-
-
-def _pixels(e, layer, place, scratch, x, copy):
-    """Run copy(address in the map, address in x) for every pixel of the window and every channel."""
-
-    def token(t, _):
-        source = e.at(place.map, e.load(e.at(scratch, place.offsets, (t, 8)), 0, I64, 8))
-        target = e.at(x, (e.builder.sdiv(t, e.integer(PANEL)), layer.panel_bytes))
-        target = e.at(target, (e.builder.srem(t, e.integer(PANEL)), 4))
-        e.loop(layer.channels, [], lambda c, _: copy(e.at(source, (c, VECTOR_BYTES)), e.at(target, (c, ROW))) or [])
-        return []
-
-    e.loop(place.tokens, [], token)
 
 
 @emitted
