@@ -213,3 +213,13 @@ def emitted(emit):
     functools.update_wrapper(typed, emit)
     typed.__signature__ = inspect.Signature([first, *rest])  # numba binds arguments by it
     return intrinsic(typed)
+
+
+@intrinsic
+def word(typing_context, address):
+    """The 64-bit integer at an address."""
+
+    def generate(context, builder, signature, values):
+        return builder.load(builder.inttoptr(values[0], I64.as_pointer()))
+
+    return types.int64(address), generate
