@@ -35,6 +35,18 @@ def interleaved(e: Emitter, vectors):
     return [picked(e, vectors, [divmod(LANES * m + i, n)[::-1] for i in range(LANES)]) for m in range(n)]
 
 
+def transposed(e: Emitter, rows):
+    """16 vectors as a matrix, turned over: in each step halves of pairs of rows change places."""
+    rows = list(rows)
+    for s in (1, 2, 4, 8):
+        upper = [LANES + lane - s if lane & s else lane for lane in range(LANES)]
+        lower = [LANES + lane if lane & s else lane + s for lane in range(LANES)]
+        for i in (i for i in range(LANES) if not i & s):
+            a, b = rows[i], rows[i + s]
+            rows[i], rows[i + s] = e.shuffle(a, b, upper), e.shuffle(a, b, lower)
+    return rows
+
+
 @emitted
 def split_line(e: Emitter, line, target):
     """Spread 64 pixels of a line over four vectors, every fourth pixel one."""

@@ -37,6 +37,11 @@ def blocks(outputs: int) -> list[int]:
     return [ROWS] * whole + ([] if not rest else [FEW] if rest <= FEW else [ROWS])
 
 
+def packed_size(outputs: int, channels: int) -> int:
+    """Floats that `pack` makes of a bank of kernels."""
+    return PLACES * channels * sum(blocks(outputs))
+
+
 def pack(weight: np.ndarray) -> np.ndarray:
     """Transform a bank of 3x3 kernels and order it as the products read it.
 
