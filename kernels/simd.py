@@ -161,14 +161,40 @@ class Emitter:
         builder.position_at_end(head)
         k = builder.phi(I64)
         phis = [builder.phi(value.type) for value in carried]
-        results = list(body(k, phis))
+        results = list(body(k, list(phis)))
         following = builder.add(k, ir.Constant(I64, 1))
         for phi, start, result in zip([k, *phis], [ir.Constant(I64, 0), *carried], [following, *results], strict=True):
             phi.add_incoming(start, before)
             phi.add_incoming(result, builder.block)
-        builder.cbranch(builder.icmp_signed("<", following, count), head, done)
+        again = builder.cbranch(builder.icmp_signed("<", following, count), head, done)
+        again.set_metadata("llvm.loop", self._not_unrolled())
         builder.position_at_end(done)
         return results
+
+    def procedure(self, name: str, emit: Callable, *values):
+        """Call a function whose body ``emit(emitter, *values)`` writes where the module has none of that name.
+
+        What is not inlined has all registers for itself: in one large body LLVM keeps constants of one loop in registers
+        through another, and spills the tile.
+        """
+        module = self.builder.module
+        if name not in module.globals:
+            function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * len(values)), name)
+            function.linkage = "internal"
+            function.attributes.add("noinline")
+            builder = ir.IRBuilder(function.append_basic_block("entry"))
+            emit(Emitter(builder), *function.args)
+            builder.ret_void()
+        self.builder.call(module.globals[name], [self.integer(value) for value in values])
+
+    def _not_unrolled(self):
+        """Metadata of a loop that LLVM must leave alone: unrolled, a tile needs more registers than there are."""
+        module = self.builder.module
+        number = ir.MetaDataString(module, str(len(module.metadata)))  # equal nodes would be one
+        node = module.add_metadata([number])
+        disable = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+        node.operands = (node, disable)  # the first operand of a loop's node is the node itself
+        return node
 
     def when(self, condition, body: Callable[[], None]):
         """Run ``body`` only when the integer is not zero."""

@@ -4,8 +4,9 @@ from functools import partial
 
 import numpy as np
 
+from .attention import SCORE_ROW
+from .linear import PANEL
 from .memory import address, aligned
-from .swin_emit import PANEL, SCORE_ROW
 from .swin_layer import PLACE, swin_row_bfloat16, swin_row_float32
 from .swin_pack import mask_panels, patchwise
 from .threads import run

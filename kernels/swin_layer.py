@@ -5,23 +5,12 @@ by 4 or not, is four whole patches: no partition, no roll, no gather; the shift 
 map. Windows that do not consist of patches (7 x 7) are gathered pixel by pixel into the same panels of 64 tokens.
 """
 
+from .attention import QUERIES, VALUE_ROWS, attend
 from .cache import kernel
+from .layer_norm import layer_norm
+from .linear import PANEL, VECTORS, linear
 from .simd import F32, I64, VECTOR_BYTES, Emitter, Record, emitted
-from .swin_emit import (
-    PANEL,
-    QUERIES,
-    ROW,
-    SCORE_ROW,
-    VALUE_ROWS,
-    VECTORS,
-    Finish,
-    exponentials,
-    layer_norm,
-    linear,
-    scores,
-    weighted_sum,
-)
-from .tiles import BFloat16, Float32
+from .tiles import ROW, BFloat16, Float32
 
 # A block's weights. Steps are channels of a product's sum (pairs of them in bfloat16), tiles are six rows of its result.
 LAYER = Record(
@@ -36,11 +25,12 @@ PLACE = Record(
 )
 
 
-def swin_row(operands: Float32, layer, place, scratch, row):
+def swin_row(e: Emitter, form, layer, place, scratch, row):
     """All windows of one row of windows, in place.
 
     Parameters
     ----------
+    form : {Float32, BFloat16}
     layer, place : value
         Addresses of packed LAYER and PLACE.
     scratch : value
@@ -48,14 +38,15 @@ def swin_row(operands: Float32, layer, place, scratch, row):
     row : value
         Which row of windows.
     """
-    e = operands.e
     layer, place = LAYER.read(e, layer), PLACE.read(e, place)
 
     def window(column, _):
-        pixels = _load(e, layer, place, scratch, row, column)
-        _attention(operands, layer, place, scratch, row, column)
-        _mlp(operands, layer, place, scratch)
-        pixels()
+        write_back = _load(e, layer, place, scratch, row, column)
+        _panels(e, layer, place, scratch, lambda panel: _project_in(e, form, layer, panel))
+        e.loop(layer.heads, [], lambda h, _: _head(e, form, layer, place, scratch, row, column, h))
+        _panels(e, layer, place, scratch, lambda panel: _project_out(e, form, layer, panel))
+        _panels(e, layer, place, scratch, lambda panel: _mlp(e, form, layer, place, scratch, panel))
+        write_back()
         return []
 
     e.loop(place.columns, [], window)
@@ -66,77 +57,51 @@ def _panels(e, layer, place, scratch, body):
     e.loop(place.panels, [], lambda p, _: body(e.at(scratch, (p, layer.panel_bytes))) or [])
 
 
-def _attention(operands, layer, place, scratch, row, column):
-    """x += proj(attention(norm1(x)))."""
-    e = operands.e
+def _project_in(e, form, layer, panel):
+    """Queries, keys and values of norm1(x)."""
+    n, q, v = (e.at(panel, start) for start in (layer.n, layer.q, layer.v))
+    layer_norm(e, form, e.at(panel, layer.x), layer.channels, layer.share, layer.eps, n)
+    linear(e, form, "tokens", layer.qk_weight, layer.qk_bias, n, layer.steps, q, layer.qk_tiles)
+    linear(e, form, "weights", layer.v_weight, layer.v_bias, n, layer.steps, v, layer.v_tiles)
 
-    def project_in(panel):
-        n = e.at(panel, layer.n)
-        layer_norm(operands, e.at(panel, layer.x), layer.channels, layer.share, layer.eps, n)
-        into = Finish(operands, "tokens"), Finish(operands, "weights")
-        linear(operands, layer.qk_weight, layer.qk_bias, n, layer.steps, e.at(panel, layer.q), layer.qk_tiles, into[0])
-        linear(operands, layer.v_weight, layer.v_bias, n, layer.steps, e.at(panel, layer.v), layer.v_tiles, into[1])
 
-    def project_out(panel):
-        o, x = e.at(panel, layer.o), e.at(panel, layer.x)
-        residual = Finish(operands, "residual")
-        linear(operands, layer.proj_weight, layer.proj_bias, o, layer.proj_steps, x, layer.proj_tiles, residual)
+def _head(e, form, layer, place, scratch, row, column, h):
+    """Attention of one head: every panel's queries to all panels' keys."""
+    bias = _bias(e, layer, place, scratch, row, column, h)
+    k, v = e.at(scratch, layer.k, (h, layer.key_bytes)), e.at(scratch, layer.v, (h, layer.value_bytes))
+    s, p = e.at(scratch, place.s), e.at(scratch, place.p)
+    sizes = layer.head_steps, layer.panel_bytes, place.panels, layer.value_tiles
 
-    def head(h, _):
-        bias = _bias(e, layer, place, scratch, row, column, h)
-        k, v = e.at(scratch, layer.k, (h, layer.key_bytes)), e.at(scratch, layer.v, (h, layer.value_bytes))
+    def queries(n, _):
+        panel = e.at(scratch, (n, layer.panel_bytes))
+        q, o = e.at(panel, layer.q, (h, layer.key_bytes)), e.at(panel, layer.o, (h, layer.out_bytes))
+        biases = e.at(bias, (n, place.panels, PANEL * ROW))
 
-        def queries(p, _):
-            panel = e.at(scratch, (p, layer.panel_bytes))
-            q, o = e.at(panel, layer.q, (h, layer.key_bytes)), e.at(panel, layer.o, (h, layer.out_bytes))
-            biases = e.at(bias, (p, place.panels, PANEL * ROW))
-            _head(operands, layer, place, scratch, (q, k, v, biases, o))
+        def some(part, _):
+            first = (part, QUERIES * VECTOR_BYTES)
+            addresses = e.at(q, first), k, v, e.at(biases, first), e.at(o, first), s, p
+            for rows in VALUE_ROWS:
+                e.when(e.equal(layer.value_rows, rows), lambda rows=rows: attend(e, form, rows, *addresses, *sizes))
             return []
 
-        e.loop(place.panels, [], queries)
-        return []
+        return e.loop(VECTORS // QUERIES, [], some)
 
-    _panels(e, layer, place, scratch, project_in)
-    e.loop(layer.heads, [], head)
-    _panels(e, layer, place, scratch, project_out)
+    return e.loop(place.panels, [], queries)
 
 
-def _head(operands, layer, place, scratch, addresses):
-    """Attention of one head for one panel of queries, QUERIES vectors of them at a time."""
-    e = operands.e
-    q, k, v, bias, o = addresses
-    s, p = e.at(scratch, place.s), e.at(scratch, place.p)
-
-    def some(part, _):
-        offset = (part, QUERIES * VECTOR_BYTES)
-        largest = scores(
-            operands, k, e.at(q, offset), layer.head_steps, e.at(bias, offset), s, layer.panel_bytes, place.panels
-        )
-        inverse = exponentials(operands, s, largest, place.panels, p)
-        for rows in VALUE_ROWS:
-            e.when(
-                e.equal(layer.value_rows, rows),
-                lambda rows=rows: weighted_sum(
-                    operands, v, p, inverse, e.at(o, offset), layer.panel_bytes, place.panels, layer.value_tiles, rows
-                ),
-            )
-        return []
-
-    e.loop(VECTORS // QUERIES, [], some)
+def _project_out(e, form, layer, panel):
+    """x += proj(o)."""
+    o, x = e.at(panel, layer.o), e.at(panel, layer.x)
+    linear(e, form, "residual", layer.proj_weight, layer.proj_bias, o, layer.proj_steps, x, layer.proj_tiles)
 
 
-def _mlp(operands, layer, place, scratch):
+def _mlp(e, form, layer, place, scratch, panel):
     """x += fc2(gelu(fc1(norm2(x))))."""
-    e = operands.e
-
-    def panel(at):
-        x, n, hidden = e.at(at, layer.x), e.at(at, layer.n), e.at(at, layer.hidden)
-        layer_norm(operands, x, layer.channels, layer.share, layer.eps, n)
-        gelu, residual = Finish(operands, "gelu"), Finish(operands, "residual")
-        linear(operands, layer.fc1_weight, layer.fc1_bias, n, layer.steps, hidden, layer.fc1_tiles, gelu)
-        linear(operands, layer.fc2_weight, layer.fc2_bias, hidden, layer.fc2_steps, x, layer.proj_tiles, residual)
-
-    _panels(e, layer, place, scratch, panel)
+    x, n, hidden = (e.at(panel, start) for start in (layer.x, layer.n, layer.hidden))
+    spare = e.at(scratch, place.s)  # nobody's scores now
+    layer_norm(e, form, x, layer.channels, layer.share, layer.eps, n)
+    linear(e, form, "gelu", layer.fc1_weight, layer.fc1_bias, n, layer.steps, hidden, layer.fc1_tiles, spare)
+    linear(e, form, "residual", layer.fc2_weight, layer.fc2_bias, hidden, layer.fc2_steps, x, layer.proj_tiles)
 
 
 def _bias(e, layer, place, scratch, row, column, h):
@@ -243,12 +208,12 @@ def _pixels(e, layer, place, scratch, x, copy):
 
 @emitted
 def _swin_row_float32(e, layer, place, scratch, row):
-    swin_row(Float32(e), layer, place, scratch, row)
+    swin_row(e, Float32, layer, place, scratch, row)
 
 
 @emitted
 def _swin_row_bfloat16(e, layer, place, scratch, row):
-    swin_row(BFloat16(e), layer, place, scratch, row)
+    swin_row(e, BFloat16, layer, place, scratch, row)
 
 
 @kernel

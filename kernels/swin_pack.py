@@ -10,10 +10,12 @@ import numpy as np
 
 from ..refimpl.models.swin_blocks import EPS
 from ..refimpl.ops import attention_mask, relative_position_bias
+from .attention import VALUE_ROWS
+from .linear import PANEL, ROWS
 from .memory import address, aligned, copied
 from .pointwise import LOG2_E
-from .swin_emit import PANEL, ROW, ROWS, VALUE_ROWS
 from .swin_layer import LAYER
+from .tiles import ROW
 
 NEVER = -1e30  # score of a key that is no token
 
@@ -128,7 +130,7 @@ def _split(p, heads, scale, pairs):
     weight, bias = _folded(weight, p.get("attn.qkv.bias", 0), p["norm1.weight"], p["norm1.bias"])
     width = p["attn.proj.weight"].shape[1]  # heads x width of the values
     keys = (len(weight) - width) // 2
-    q, k, v = (np.split(np.column_stack([weight, bias]), [keys, 2 * keys]))
+    q, k, v = np.split(np.column_stack([weight, bias]), [keys, 2 * keys])
     q = q * scale * LOG2_E
 
     def by_head(rows):

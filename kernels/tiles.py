@@ -7,7 +7,6 @@ weights for 24 fused multiply-adds. In bfloat16 both hold pairs of channels, and
 
 from .simd import I32, PAIRS, VECTOR, VECTOR_BYTES, Emitter
 
-
 ROW = 4 * VECTOR_BYTES  # bytes of 64 tokens of one channel, or of one pair of channels
 
 

@@ -1,0 +1,82 @@
+"""Linear layers on a panel of 64 tokens: packed weights times tokens, and what becomes of the result."""
+
+from . import cpu
+from .pointwise import gelu
+from .simd import VECTOR_BYTES, Emitter
+from .tiles import ROW, Float32, biases, tile
+
+PANEL = 64  # tokens
+VECTORS = PANEL // 16
+WIDE = cpu.target().vectors[0]  # vectors of a tile
+ROWS = cpu.target().rows
+
+
+def linear(e: Emitter, form: type[Float32], kind, w, bias, x, steps, y, tiles, spare=0):
+    """W x + b.
+
+    Parameters
+    ----------
+    form : {Float32, BFloat16}
+    kind : {"tokens", "weights", "gelu", "residual"}
+        What becomes of it: stored as tokens or as weights of another product, as tokens through GELU, or added to Y.
+    w, bias, x, y : value
+        Addresses: packed weights, biases, tokens, result.
+    steps, tiles : value
+        Of the sum, and of ROWS rows of Y.
+    spare : value, optional
+        Address of memory for one tile, for "gelu".
+    """
+    e.procedure(
+        f"linear_{kind}_{form.__name__}",
+        lambda e, *at: _linear(form(e), kind, *at),
+        *(w, bias, x, steps, y, tiles, spare),
+    )
+
+
+def _linear(operands, kind, w, bias, x, steps, y, tiles, spare):
+    e = operands.e
+    taken = e.builder.mul(steps, e.integer(4 * ROWS))  # bytes of a tile's weights
+    tile_bytes = ROWS * ROW // (1 if kind == "residual" else operands.channels)
+    column_bytes = WIDE * VECTOR_BYTES // (operands.channels if kind == "weights" else 1)
+
+    def tile_row(t, _):
+        weights, start, out = e.at(w, (t, taken)), e.at(bias, (t, 4 * ROWS)), e.at(y, (t, tile_bytes))
+
+        def column(j, _):
+            tokens = e.at(x, (j, WIDE * VECTOR_BYTES))
+            sums = tile(operands, weights, tokens, ROW, steps, biases(e, start, ROWS, WIDE), ROWS, WIDE)
+            _finish(operands, kind, sums, e.at(out, (j, column_bytes)), spare)
+            return []
+
+        return column(e.integer(0), []) if WIDE == VECTORS else e.loop(VECTORS // WIDE, [], column)
+
+    e.loop(tiles, [], tile_row)
+
+
+def _finish(operands, kind, sums, address, spare):
+    e = operands.e
+    if kind == "tokens":
+        operands.store_tokens(sums, WIDE, address)
+    elif kind == "weights":
+        operands.store_weights(sums, WIDE, address)
+    elif kind == "residual":
+        there = Float32(e)
+        old = [there.tokens(address, i // WIDE * ROW + i % WIDE * VECTOR_BYTES) for i in range(len(sums))]
+        there.store_tokens([e.add(a, b) for a, b in zip(old, sums, strict=True)], WIDE, address)
+    else:
+        Float32(e).store_tokens(sums, WIDE, spare)
+        form = type(operands)
+        e.procedure(f"gelu_{form.__name__}", lambda e, *at: _gelu(form(e), *at), spare, address)
+
+
+def _gelu(operands, raw, address):
+    """A tile of sums through GELU. Row by row: 24 polynomials at once need more registers than there are."""
+    e = operands.e
+
+    def row(t, _):
+        here = e.at(raw, (t, operands.channels * ROW))
+        places = [i * ROW + VECTOR_BYTES * j for i in range(operands.channels) for j in range(WIDE)]
+        operands.store_tokens([gelu(e, e.load(here, place)) for place in places], WIDE, e.at(address, (t, ROW)))
+        return []
+
+    e.loop(ROWS // operands.channels, [], row)
