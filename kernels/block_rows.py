@@ -72,7 +72,23 @@ _read_row, _write_group = read_row.compiled, write_group.compiled
 
 @kernel
 def convolve_blocks(
-    source, target, residual, height, width, channels, outputs, weights, bias, limits, first, last, ring, zero, v, m, edge
+    source,
+    target,
+    residual,
+    height,
+    width,
+    channels,
+    outputs,
+    weights,
+    bias,
+    limits,
+    first,
+    last,
+    ring,
+    zero,
+    v,
+    m,
+    edge,
 ):
     """Rows ``first`` to ``last`` of the convolution of a block map; ``residual`` is added unless it is 0."""
     groups, block = (width + LANES - 1) // LANES, outputs * VECTOR_BYTES
@@ -108,7 +124,9 @@ def convolve_blocks(
                             copy_vectors(added + i * block, beside + i * ROWS * VECTOR_BYTES, count)
                         added = beside if residual != 0 else 0
                         pitch = ROWS * VECTOR_BYTES
-                        _write_group(m + VECTOR_BYTES * j, step, size, count, bias + 4 * done, limits, beside, pitch, added)
+                        _write_group(
+                            m + VECTOR_BYTES * j, step, size, count, bias + 4 * done, limits, beside, pitch, added
+                        )
                         for i in range(tiles):
                             copy_vectors(beside + i * pitch, to + i * block, count)
                 done += size

@@ -7,7 +7,7 @@ from ..refimpl.models.model import Model, check_picture
 from . import cache
 from .conv_band import Band, Shape, band_sizes
 from .conv_layers import layers_of, parameters_of
-from .conv_rows import convolve_row, image_row
+from .conv_rows import convolve_row
 from .lanes import TILE
 from .net_rows import net_rows
 from .records import CONVOLUTION

@@ -46,6 +46,7 @@ from .winograd import (
     transform_output,
 )
 
+
 @kernel
 def image_row(net, row):
     """Four lines of the picture into the ring; what lies outside the picture is zero."""

@@ -2,11 +2,25 @@
 
 from .cache import kernel
 from .lanes import TILE, average_lines, copy_floats, join_lines
-from .records import AVERAGE, END, FACTOR, GROUPS, LINES, OUTPUTS, PLACES_LEFT, RESULT, RESULT_HEIGHT, RESULT_WIDTH, TARGET
+from .records import (
+    AVERAGE,
+    END,
+    FACTOR,
+    GROUPS,
+    LINES,
+    OUTPUTS,
+    PLACES_LEFT,
+    RESULT,
+    RESULT_HEIGHT,
+    RESULT_WIDTH,
+    TARGET,
+)
 from .simd import LANES, VECTOR_BYTES, word
 
 COLOURS = 3
-join_4_1, join_4_2, join_4_3, join_4_4, join_2_3 = (join_lines(*form) for form in ((4, 1), (4, 2), (4, 3), (4, 4), (2, 3)))
+join_4_1, join_4_2, join_4_3, join_4_4, join_2_3 = (
+    join_lines(*form) for form in ((4, 1), (4, 2), (4, 3), (4, 4), (2, 3))
+)
 
 
 @kernel

@@ -14,6 +14,7 @@ A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 201
 
 import numpy as np
 
+from ..refimpl.numerics.winograd import G
 from . import cpu
 from .lanes import GROUP_BYTES, LEFT, RIGHT, TILE
 from .simd import VECTOR_BYTES, Emitter, emitted
@@ -25,10 +26,6 @@ WIDE = cpu.target().name == "avx512"
 VECTORS = 2 if WIDE else 1  # groups side by side in a matrix product
 ROWS, FEW = (8, 4) if WIDE else (6, 2)  # output channels of a product; their 36 sums stay in the nearest cache
 PAD = VECTOR_BYTES  # between the 36 matrices: at a multiple of 4096 they would share one set of the nearest cache
-
-G = np.array(
-    [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6], [1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]]
-)
 
 
 def blocks(outputs: int) -> list[int]:

@@ -86,4 +86,6 @@ def _check(source, packed, bias, target, residual):
         if array.shape != shape or array.dtype != np.float32 or not array.flags.c_contiguous:
             raise ValueError(f"{name} is {array.dtype} {array.shape}, expected contiguous float32 {shape}")
     if packed.size != packed_size(len(bias), channels):
-        raise ValueError(f"{packed.size} packed weights belong to no {len(bias)} x {channels} channels; pack them again")
+        raise ValueError(
+            f"{packed.size} packed weights belong to no {len(bias)} x {channels} channels; pack them again"
+        )
