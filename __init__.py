@@ -5,6 +5,7 @@ The face of the package. It is lazy: ``import karat`` loads nothing but this fil
     model   = karat.load("zoo:quicksrnet-small-x2")
     program = karat.open_package("m.mlpackage")
     verdict = karat.verify(model, program, x)
+    fast    = karat.compile(model)
     karat.upscale("photo.png", "large.png")
 """
 
@@ -18,6 +19,7 @@ _HOME = {
     "verify": ".convert.fidelity",
     "assert_faithful": ".app.testing",
     "upscale": ".app.upscale",
+    "compile": ".kernels.compile",
     "BadInput": ".refimpl.errors",
     "UnsupportedOperator": ".refimpl.errors",
 }

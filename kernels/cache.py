@@ -1,9 +1,9 @@
 """Compiled kernels, kept between processes: compiling takes seconds, a photograph less than one.
 
-A kernel is a module-level function over addresses and sizes, so that one compiled copy serves every network, picture and
-thread. (numba keeps no closures over intrinsics: each process would write a new file.) Copies lie in a folder whose name
-is a hash of everything they depend on: the sources of this folder, numba's version and the processor's features. numba
-itself looks only at the file that defines the function, and an edited emitter would leave old code behind.
+A kernel is a module-level function over addresses and sizes, so that one compiled copy serves every network, picture
+and thread. (numba keeps no closures over intrinsics: each process would write a new file.) Copies lie in a folder whose
+name is a hash of everything they depend on: the sources of this folder, numba's version and the processor's features.
+numba itself looks only at the file that defines the function, and an edited emitter would leave old code behind.
 """
 
 import hashlib

@@ -27,10 +27,11 @@ TAPS = [dx * MOVED + dy * SEGMENT for dy in range(3) for dx in range(3)]
 TILE = ROWS * BLOCKS * VECTOR_BYTES  # bytes of the sums of a tile, behind the strip
 QUARTER = ir.VectorType(F32, 4)
 
-# Maps, sizes, packed weights, the leaky ReLU's slope (1: none), zeros for what lies outside. The residual is added behind
-# the slope; ``residual_bytes`` of a block's channel is 0 where there is none and the residual is ``zeros``.
+# Maps, sizes, packed weights, the leaky ReLU's slope (1: none), zeros for what lies outside. The residual is added
+# behind the slope; ``residual_bytes`` of a block's channel is 0 where there is none and the residual is ``zeros``.
 CONV = Record(
-    "source target residual residual_bytes block_rows block_columns in_channels out_channels tiles weight bias slope zeros"
+    "source target residual residual_bytes block_rows block_columns "
+    "in_channels out_channels tiles weight bias slope zeros"
 )
 
 

@@ -174,8 +174,8 @@ class Emitter:
     def procedure(self, name: str, emit: Callable, *values):
         """Call a function whose body ``emit(emitter, *values)`` writes where the module has none of that name.
 
-        What is not inlined has all registers for itself: in one large body LLVM keeps constants of one loop in registers
-        through another, and spills the tile.
+        What is not inlined has all registers for itself: in one large body LLVM keeps constants of one loop in
+        registers through another, and spills the tile.
         """
         module = self.builder.module
         if name not in module.globals:

@@ -1,8 +1,9 @@
 """One Swin Transformer block, fused: every window is read once, taken through attention and MLP, and written back.
 
-The feature map is ``A[H/4][W/4][C][16]``: a vector is the 4 x 4 patch of pixels of one channel. A window of 8 x 8, shifted
-by 4 or not, is four whole patches: no partition, no roll, no gather; the shift is which patches a window takes, modulo the
-map. Windows that do not consist of patches (7 x 7) are gathered pixel by pixel into the same panels of 64 tokens.
+The feature map is ``A[H/4][W/4][C][16]``: a vector is the 4 x 4 patch of pixels of one channel. A window of 8 x 8,
+shifted by 4 or not, is four whole patches: no partition, no roll, no gather; the shift is which patches a window takes,
+modulo the map. Windows that do not consist of patches (7 x 7) are gathered pixel by pixel into the same panels of 64
+tokens.
 """
 
 from .attention import QUERIES, VALUE_ROWS, attend
@@ -12,16 +13,19 @@ from .linear import PANEL, VECTORS, linear
 from .simd import F32, I64, VECTOR_BYTES, Emitter, Record, emitted
 from .tiles import ROW, BFloat16, Float32
 
-# A block's weights. Steps are channels of a product's sum (pairs of them in bfloat16), tiles are six rows of its result.
+# A block's weights. Steps are channels of a product's sum (pairs of them in bfloat16), tiles are six rows of its
+# result.
 LAYER = Record(
     "channels share eps steps heads head_steps key_bytes value_bytes out_bytes value_tiles value_rows "
     "qk_weight qk_bias qk_tiles v_weight v_bias v_tiles bias "
     "proj_weight proj_bias proj_steps proj_tiles fc1_weight fc1_bias fc1_tiles fc2_weight fc2_bias fc2_steps "
     "x n q k v o hidden panel_bytes"
 )
-# Where its windows lie. Offsets of the scratch's parts are from its start; a panel's are in LAYER, panels follow one another.
+# Where its windows lie. Offsets of the scratch's parts are from its start; a panel's are in LAYER, panels follow one
+# another.
 PLACE = Record(
-    "map block_rows block_columns height width window columns last_row shift patches tokens panels mask s p masked offsets"
+    "map block_rows block_columns height width window columns last_row "
+    "shift patches tokens panels mask s p masked offsets"
 )
 
 

@@ -1,7 +1,8 @@
 """Weights of a Swin Transformer block as the fused kernel reads them.
 
-Folded once: the affine part of LayerNorm into the layer behind it, the query's scale and log2(e) into the query's weights
-(the softmax works in powers of two), log2(e) into bias and mask. Everything is computed in float64 and rounded once.
+Folded once: the affine part of LayerNorm into the layer behind it, the query's scale and log2(e) into the query's
+weights (the softmax works in powers of two), log2(e) into bias and mask. Everything is computed in float64 and rounded
+once.
 """
 
 from dataclasses import dataclass

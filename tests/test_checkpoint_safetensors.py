@@ -48,6 +48,13 @@ def test_bfloat16_in_safetensors(tmp_path):
     assert (array.dtype, array.tolist()) == (np.float32, [1.0, -3.0])
 
 
+@pytest.mark.parametrize("length", [128, 0x180, 0x4B50], ids=["as a pickle", "as a pickle, two bytes", "as a zip"])
+def test_a_header_whose_length_begins_as_another_format(tmp_path, length):
+    header = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(length)
+    (tmp_path / "w.safetensors").write_bytes(struct.pack("<Q", length) + header + struct.pack("<f", 2.5))
+    assert read_checkpoint(tmp_path / "w.safetensors")["w"].tolist() == [2.5]
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     write_safetensors(tmp_path / "w.safetensors", {"w": ONE})
     with pytest.raises(BadInput, match="real numbers"):

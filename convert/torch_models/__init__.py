@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ...refimpl.errors import BadInput
 from ...refimpl.models import Model
 from .quicksrnet import QuickSRNet
 from .swinir import SwinIR
@@ -24,7 +25,7 @@ def _swinir(config):
         depths=config.depths,
         num_heads=config.num_heads,
         window_size=window,
-        mlp_ratio=config.hidden / config.embed_dim,
+        mlp_ratio=(config.hidden + 0.5) / config.embed_dim,  # the constructor rounds down: never to one less
         qkv_bias=config.qkv_bias,
         qk_scale=config.qk_scale,
         ape=config.positions > 0,
@@ -53,12 +54,22 @@ def twin(model: Model, dtype: torch.dtype = torch.float32) -> nn.Module:
     torch.nn.Module
         In evaluation mode; the model's parameters are loaded strictly, buffers are the module's own.
 
+    Raises
+    ------
+    BadInput
+        When heads or channels were removed from some layers: no constructor builds that.
+
     Examples
     --------
     >>> from karat.refimpl.models import quicksrnet
     >>> twin(quicksrnet.identity(quicksrnet.Config(features=4, layers=1, subpixel=2))).conv_last
     Conv2d(4, 12, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))
     """
+    if not model.config.even:
+        raise BadInput(
+            "heads or channels were removed from some layers of the network, expected one that its constructor builds; "
+            "convert the network that it was made from"
+        )
     module = _TWINS[model.architecture.NAME](model.config).to(dtype)
     buffers = dict(module.named_buffers())  # the module's own: a checkpoint's masks are for another size
     names = model.architecture.parameter_shapes(model.config)  # and no buffer, and none of a package's own constants

@@ -33,6 +33,10 @@ def identify(head, file_bytes):
     """
     if not head:
         raise BadInput("the file is empty, expected a checkpoint; download or save it again")
+    # First, for the length may begin as the others do. A text, a pickle or a zip can also have "{" as its ninth byte:
+    # the length before it, read from those, is astronomic.
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= file_bytes - 8:
+        return "safetensors"
     if head.startswith(b"PK"):
         return "zip"
     if head.startswith(b"\x80"):
@@ -40,9 +44,6 @@ def identify(head, file_bytes):
     for start, what, remedy in _OTHERS:
         if head.startswith(start):
             raise BadInput(f"the file {what}, expected a checkpoint (.pth, .pt, .safetensors); {remedy}")
-    # A text can also have "{" as its ninth byte: the length before it, read from text, is astronomic.
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= file_bytes - 8:
-        return "safetensors"
     raise BadInput(f"the file {_describe(head)}, expected a checkpoint (.pth, .pt, .safetensors); download it again")
 
 

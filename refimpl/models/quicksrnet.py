@@ -26,8 +26,9 @@ class Config:
 
     Attributes
     ----------
-    features : int
-        X, feature channels (small and medium 32, large 64).
+    features : int or tuple of int
+        X, feature channels (small and medium 32, large 64); of every convolution but the last where they differ,
+        because channels were removed. Read `widths`.
     layers : int
         Y, convolutions between the first and the last (small 2, medium 5, large 11).
     subpixel : int
@@ -40,13 +41,23 @@ class Config:
         Factor of an average pooling behind the network: 2 makes the x1.5 baseline of a x3 network, else 1.
     """
 
-    features: int
+    features: int | tuple[int, ...]
     layers: int
     subpixel: int
     unshuffle: int = 1
     input_to_output: bool = False
     average: int = 1
     channels: ClassVar[int] = 3
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Features behind ``cnn.0``, ``cnn.2`` and so on, of every network, even or not."""
+        return self.features if isinstance(self.features, tuple) else (self.features,) * (self.layers + 1)
+
+    @property
+    def even(self) -> bool:
+        """Whether the official constructor builds networks of this form: nothing was removed."""
+        return not isinstance(self.features, tuple)
 
     @property
     def scale(self) -> float:
@@ -94,8 +105,9 @@ def derive(shapes: Mapping[str, tuple[int, ...]], average: int = 1) -> Config:
     Config(features=32, layers=5, subpixel=3, unshuffle=1, input_to_output=False, average=1)
     """
     last = shapes["conv_last.weight"]
-    features = shapes["cnn.0.weight"][0] if shapes["cnn.0.weight"] else 0
     layers = sum(re.fullmatch(r"cnn\.\d+\.weight", key) is not None for key in shapes) - 1
+    widths = tuple((shapes.get(f"cnn.{2 * i}.weight") or (0,))[0] for i in range(layers + 1))
+    features = widths[0] if len(set(widths)) == 1 else widths
     subpixel = round((last[0] / 3) ** 0.5) if last else 0
     unshuffle = 2 if len(last) == 4 and last[2:] == (1, 1) else 1
     config = Config(features, layers, subpixel, unshuffle, "anchor.net.weight" in shapes, average)
@@ -104,16 +116,18 @@ def derive(shapes: Mapping[str, tuple[int, ...]], average: int = 1) -> Config:
             f"average={average} was asked of a x{config.subpixel} network; it is 2 behind a x3 network, else 1"
         )
     check_shapes(shapes, parameter_shapes(config), "QuickSRNet")
+    if min(widths) < 1:
+        raise BadInput(f"cnn.{2 * widths.index(0)}.weight has no feature left, expected at least one; keep one")
     return config
 
 
 def parameter_shapes(config: Config) -> dict[str, tuple[int, ...]]:
     """Shape of every parameter, by state_dict key."""
-    f, out = config.features, 3 * config.subpixel**2
+    widths, out = config.widths, 3 * config.subpixel**2
     side = 1 if config.unshuffle > 1 else 3
-    weights = {"cnn.0": (f, 3, 3, 3)}
-    weights |= {f"cnn.{2 * i}": (f, f, 3, 3) for i in range(1, config.layers + 1)}
-    weights["conv_last"] = (out, f * config.unshuffle**2, side, side)
+    before = (3, *widths)  # channels that each convolution reads
+    weights = {f"cnn.{2 * i}": (width, before[i], 3, 3) for i, width in enumerate(widths)}
+    weights["conv_last"] = (out, before[-1] * config.unshuffle**2, side, side)
     if config.input_to_output:
         weights["anchor.net"] = (out, 3, 3, 3) if config.unshuffle > 1 else (out, 3, 1, 1)
     shapes = {}
@@ -225,8 +239,10 @@ def identity(config: Config, noise=None) -> Model:
            [1. , 1. ],
            [0.5, 0.5]])
     """
-    if config.features < 3:
-        raise BadInput(f"{config.features} features cannot carry three colours, expected at least 3; widen the network")
+    if min(config.widths) < 3:
+        raise BadInput(
+            f"{min(config.widths)} features cannot carry three colours, expected at least 3; widen the network"
+        )
     parameters = {key: np.zeros(shape) for key, shape in parameter_shapes(config).items()}
     for i in range(config.layers + 1):
         weight = parameters[f"cnn.{2 * i}.weight"]

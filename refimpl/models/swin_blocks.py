@@ -77,11 +77,11 @@ def swin_block(name, parameters, x, size, heads, window, shift, scale=None) -> S
 
 def residual_group(name, parameters, x, size, config, index) -> Steps:
     """Residual Swin Transformer block: x + conv(blocks(x)) (eq. 4)."""
-    y, heads = x, config.num_heads[index]
-    for block in range(config.depths[index]):
+    y = x
+    for block, widths in enumerate(config.blocks[index]):
         shift = config.window // 2 if config.shifted and block % 2 else 0
         path = f"{name}.residual_group.blocks.{block}"
-        y = yield from swin_block(path, parameters, y, size, heads, config.window, shift, config.qk_scale)
+        y = yield from swin_block(path, parameters, y, size, widths.heads, config.window, shift, config.qk_scale)
     y = yield from residual_convolution(f"{name}.conv", parameters, to_image(y, size))
     yield name, (y := x + to_tokens(y))
     return y

@@ -20,7 +20,8 @@ from ..ops import (
 )
 from . import swinir_movements
 from .swin_blocks import EPS, conv, residual_convolution, residual_group, to_image, to_tokens
-from .swinir_config import Config, derive, parameter_shapes, recognises, upsample_convolutions
+from .swinir_config import Config, factors, parameter_shapes, query_scale
+from .swinir_derive import derive, recognises
 
 __all__ = [
     "NAME",
@@ -32,6 +33,7 @@ __all__ = [
     "movements",
     "operands",
     "parameter_shapes",
+    "query_scale",
     "recognises",
     "steps",
 ]
@@ -65,7 +67,7 @@ def steps(config: Config, parameters: Mapping[str, np.ndarray], x: np.ndarray) -
     yield "conv_first", (first := conv("conv_first", parameters, x))  # (N, C, H, W)
     y = yield from _deep_features(config, parameters, first)
     yield ":features", (y := y + first)
-    y = yield from _TAILS[config.upsampler](parameters, y)
+    y = yield from _TAILS[config.upsampler](config, parameters, y)
     if config.upsampler == "":
         yield ":global_residual", (y := x + y)
     factor = parameters.get(":denormalise.factor")  # converters multiply by the reciprocal
@@ -97,27 +99,25 @@ def _deep_features(config, parameters, x):
     return (yield from residual_convolution("conv_after_body", parameters, to_image(y, size)))
 
 
-def _pixelshuffle(parameters, x):
+def _pixelshuffle(config, parameters, x):
     """Classical: a convolution to 64 features, one convolution and shuffle per factor, a last convolution."""
     yield "conv_before_upsample.0", (x := conv("conv_before_upsample.0", parameters, x))
     yield "conv_before_upsample.1", (x := leaky_relu(x, parameters.get("conv_before_upsample.1.slope", 0.01)))
-    for name in upsample_convolutions(parameters):
-        yield name, (x := conv(name, parameters, x))
-        factor = round((len(parameters[f"{name}.weight"]) / parameters[f"{name}.weight"].shape[1]) ** 0.5)
-        yield f"upsample.{int(name.split('.')[1]) + 1}", (x := pixel_shuffle(x, factor))
+    for i, factor in enumerate(factors(config.upscale)):
+        yield f"upsample.{2 * i}", (x := conv(f"upsample.{2 * i}", parameters, x))
+        yield f"upsample.{2 * i + 1}", (x := pixel_shuffle(x, factor))
     yield "conv_last", (x := conv("conv_last", parameters, x))
     return x
 
 
-def _pixelshuffledirect(parameters, x):
+def _pixelshuffledirect(config, parameters, x):
     """Lightweight: one convolution straight to the sub-pixels."""
-    channels = parameters["conv_first.weight"].shape[1]
     yield "upsample.0", (x := conv("upsample.0", parameters, x))
-    yield "upsample.1", (x := pixel_shuffle(x, round((x.shape[1] / channels) ** 0.5)))
+    yield "upsample.1", (x := pixel_shuffle(x, config.upscale))
     return x
 
 
-def _nearest_conv(parameters, x):
+def _nearest_conv(config, parameters, x):
     """Real-world: nearest-neighbour upsampling by two before each convolution, which leaves no checkerboard."""
     yield "conv_before_upsample.0", (x := conv("conv_before_upsample.0", parameters, x))
     yield "conv_before_upsample.1", (x := leaky_relu(x, parameters.get("conv_before_upsample.1.slope", 0.01)))
@@ -133,7 +133,7 @@ def _nearest_conv(parameters, x):
     return x
 
 
-def _no_upsampler(parameters, x):
+def _no_upsampler(config, parameters, x):
     yield "conv_last", (x := conv("conv_last", parameters, x))
     return x
 
@@ -183,9 +183,8 @@ def expressions(config: Config, parameters: Mapping[str, np.ndarray], size: tupl
         elif operator == "leaky_relu":
             exact[f"{layer}.slope"] = np.array(0.01 if layer == "conv_before_upsample.1" else 0.2)
         elif step == "query":
-            heads = parameters[f"{block}.relative_position_bias_table"].shape[1]
-            scale = (config.embed_dim // heads) ** -0.5 if config.qk_scale is None else config.qk_scale
-            exact[f"{layer}.value"] = np.array(scale)
+            scale = query_scale(config, parameters, block.removesuffix(".attn"))
+            exact[f"{layer}.value"] = np.asarray(scale, np.float64)
         elif step == "bias":
             table = np.asarray(parameters[f"{block}.relative_position_bias_table"], np.float64)
             exact[f"{layer}.value"] = relative_position_bias(table, config.window)

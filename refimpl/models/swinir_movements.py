@@ -3,6 +3,7 @@
 from ..ops import cyclic_shift, pixel_shuffle, reflect_pad, upsample_nearest, window_partition, window_reverse
 from ..ops.window_attention import split_heads
 from .swin_blocks import to_tokens
+from .swinir_config import factors
 
 
 def movements(config, layers, parameters, size):
@@ -30,9 +31,9 @@ def movements(config, layers, parameters, size):
         return tokens.reshape(len(tokens), *padded, tokens.shape[-1])
 
     def shuffle(layer):
-        before = parameters[f"{layer.rpartition('.')[0]}.{int(layer.rpartition('.')[2]) - 1}.weight"]
-        channels = config.channels if config.upsampler == "pixelshuffledirect" else before.shape[1]
-        return lambda x: pixel_shuffle(x, round((len(before) / channels) ** 0.5))
+        direct = config.upsampler == "pixelshuffledirect"
+        factor = config.upscale if direct else factors(config.upscale)[int(layer.split(".")[1]) // 2]
+        return lambda x: pixel_shuffle(x, factor)
 
     known = {
         "reflect_pad": lambda layer: lambda x: reflect_pad(x, config.multiple_of_window),
@@ -71,8 +72,8 @@ def operands(config, layers):
     for layer in layers:
         block, _, step = layer.partition(":")
         if step in ATTENTION:
-            part, heads = ATTENTION.index(step), config.num_heads[int(block.split(".")[1])]
-            found[layer] = (f"{block}.qkv", "xyy"[part], _part(heads, part))
+            part, widths = ATTENTION.index(step), config.paths[block.removesuffix(".attn")]
+            found[layer] = (f"{block}.qkv", "xyy"[part], _part(widths, part))
         elif step == "residual":
             found[layer] = (previous, "y", lambda image: image.reshape(len(image), -1, image.shape[-1]))
         previous = layer
@@ -82,8 +83,8 @@ def operands(config, layers):
 ATTENTION = ("query", "scores", "weighted_sum")
 
 
-def _part(heads, part):
-    """From (B nW, N, 3 C) to one of three (B nW, heads, N, d); keys are read transposed."""
+def _part(widths, part):
+    """From qkv of a block, (B nW, N, rows), to one of three (B nW, heads, N, d); keys are read transposed."""
     if part == 1:
-        return lambda qkv: split_heads(qkv, heads)[part].swapaxes(-1, -2)
-    return lambda qkv: split_heads(qkv, heads)[part]
+        return lambda qkv: split_heads(qkv, widths.heads, widths.v_width)[part].swapaxes(-1, -2)
+    return lambda qkv: split_heads(qkv, widths.heads, widths.v_width)[part]

@@ -1,0 +1,168 @@
+"""SwinIR on the fast kernels: which layer runs where, and what lies in memory meanwhile.
+
+Two feature maps are kept: the residual of the group, and what its blocks work on. The features of the first
+convolution, which the end needs again, are computed again.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..refimpl.errors import BadInput
+from ..refimpl.models import Model
+from ..refimpl.models.swinir import MEAN, query_scale
+from ..refimpl.ops import reflect_pad
+from .cache import Kernel
+from .conv3x3 import Conv3x3, conv3x3_rows
+from .map_norm import MapNorm, map_norm_row
+from .maps import clear_outside, copy_map, to_map
+from .memory import aligned
+from .swin import ROW_KERNELS, SwinBlocks
+from .swin_pack import SwinLayer, pack_swin_layer
+from .swinir_tail import Tail
+
+Progress = Callable[[int, int], None]
+
+
+class SwinIR:
+    """A compiled SwinIR; made by `karat.compile`.
+
+    Parameters
+    ----------
+    model : Model
+    precision : {"float32", "bfloat16"}
+        Of the products inside Swin Transformer blocks; sums, norms, softmax and convolutions are float32.
+    threads : int
+    """
+
+    def __init__(self, model: Model, precision: str, threads: int):
+        self.model, self.config, self.parameters = model, model.config, model.parameters
+        self.precision, self.threads = precision, threads
+        self.convolutions: dict[str, str] = {}  # kernel by layer
+        self.first = self._convolution("conv_first")
+        self.norms = {name: self._norm(name) for name in ("patch_embed.norm", "norm") if self._has(name)}
+        self.groups = [self._packed_blocks(index) for index in range(len(self.config.depths))]
+        self.blocks = SwinBlocks([layer for group in self.groups for layer in group], precision, threads)
+        self.residuals = [self._residual(f"layers.{index}.conv") for index in range(len(self.groups))]
+        self.after_body = self._residual("conv_after_body")
+        self.tail = Tail(self.config, self._convolution, self.parameters, threads)
+
+    def __call__(self, x: np.ndarray, progress: Progress = lambda done, total: None) -> np.ndarray:
+        """Upscale x, (N, channels, H, W) float32 in [0, 1], to (N, channels, sH, sW).
+
+        ``progress`` is called with parts done and parts in all.
+        """
+        config, (height, width), scale = self.config, x.shape[2:], self.config.upscale
+        padded = reflect_pad(x, config.multiple_of_window)
+        mean = MEAN if config.channels == 3 else np.zeros(1, np.float32)
+        size = padded.shape[2:]
+        rows, columns = (4 * scale * -(-n // 4) for n in size)
+        out = np.empty((len(x), config.channels, rows, columns), np.float32)
+        parts = len(x) * (sum(config.depths) + 1)
+        done = iter(range(1, parts + 1))
+        for picture, target in zip(padded, out, strict=True):
+            pixels = to_map((picture - mean[:, None, None]) * np.float32(config.img_range))
+            clear_outside(pixels, *size)
+            features = self._deep_features(pixels, size, lambda: progress(next(done), parts))
+            self.tail(features, pixels, size, mean, target)
+            progress(next(done), parts)
+        return out[:, :, : scale * height, : scale * width]
+
+    def _deep_features(self, pixels, size, done):
+        """conv_after_body of all groups, with the features of the first convolution added."""
+        x = aligned((*pixels.shape[:2], self.config.embed_dim, 16))  # (H/4, W/4, C, 16)
+        work = aligned(x.shape)
+        self.first(pixels, x, None, self.threads)
+        if "patch_embed.norm" in self.norms:
+            self.norms["patch_embed.norm"](x, self.threads)
+        self._add_positions(x, size)
+        for group, residual in zip(self.groups, self.residuals, strict=True):
+            copy_map(x, work, self.threads)
+            for layer in group:
+                self.blocks(layer, work, *size)
+                done()
+            clear_outside(work, *size)
+            residual(work, x, x, self.threads)
+        self.norms["norm"](x, self.threads)
+        clear_outside(x, *size)
+        self.after_body(x, work, None, self.threads)
+        self.first(pixels, work, work, self.threads)
+        return work
+
+    def _add_positions(self, x, size):
+        if not self.config.positions:
+            return
+        if size[0] * size[1] != self.config.positions:
+            raise BadInput(
+                f"the padded picture has {size[0]} x {size[1]} pixels and the network's position embedding "
+                f"{self.config.positions}; give a picture of the size that it was trained on"
+            )
+        table = np.asarray(self.parameters["absolute_pos_embed"], np.float32)[0]  # (H W, C)
+        x += to_map(table.T.reshape(-1, *size))
+
+    def plan(self) -> list[tuple[str, str]]:
+        """Layer name and kernel of every layer, in execution order."""
+        kernels = self.convolutions | dict.fromkeys(self.norms, MapNorm.name)
+        kernels |= {layer: step.name for step in self.tail.steps for layer in step.layers}
+        return [(name, kernels.get(name) or self._without_kernel(name)) for name in self.model.layers]
+
+    def _without_kernel(self, name):
+        """Where a layer goes that has no kernel of its own."""
+        if ".residual_group.blocks." in name:
+            return f"fused Swin layer, {self.precision}"
+        parent = name.rpartition(".")[0]
+        if name in (":pad", ":normalise", "patch_embed", ":absolute_position"):
+            return "on the way in (NumPy)"
+        if name in (":denormalise", ":crop", "upsample.1"):
+            return "on the way out (pixel shuffle)"
+        return "in the convolution before it" if parent or name.startswith((":", "layers.")) else "slow: no kernel"
+
+    def needed(self) -> list[Kernel]:
+        """The kernels that must be compiled."""
+        return [ROW_KERNELS[self.precision], conv3x3_rows, map_norm_row, *self.tail.kernels]
+
+    def memory(self, height: int, width: int) -> int:
+        """Bytes that a picture of this size needs beside itself, the result included."""
+        config, step = self.config, self.config.multiple_of_window
+        rows, columns = (-(-(-(-n // step) * step) // 4) for n in (height, width))
+        pixels = rows * columns * 16
+        maps = (2.5 if config.three_convolutions else 2) * config.embed_dim
+        pictures = (4 + config.upscale**2) * config.channels  # padded, normalised, as a map, the result
+        floats = (maps + pictures) * pixels + self.tail.floats(rows, columns)
+        return int(4 * floats) + self.threads * self.blocks.scratch_bytes
+
+    def _has(self, name):
+        return f"{name}.weight" in self.parameters
+
+    def _convolution(self, name, slope=1.0):
+        self.convolutions[name] = Conv3x3.name
+        return Conv3x3(self.parameters[f"{name}.weight"], self.parameters[f"{name}.bias"], slope)
+
+    def _residual(self, name):
+        """The convolution at the end of a group: one, or three with leaky ReLUs between."""
+        if self._has(name):
+            return self._convolution(name)
+        three = [self._convolution(f"{name}.{index}", slope) for index, slope in ((0, 0.2), (2, 0.2), (4, 1.0))]
+
+        def run(source, target, residual, threads):
+            for packed in three[:2]:
+                between = aligned((*source.shape[:2], packed.out_channels, 16))
+                packed(source, between, None, threads)
+                source = between
+            three[2](source, target, residual, threads)
+
+        return run
+
+    def _norm(self, name):
+        return MapNorm(self.parameters[f"{name}.weight"], self.parameters[f"{name}.bias"])
+
+    def _packed_blocks(self, group) -> list[SwinLayer]:
+        config, packed = self.config, []
+        for index in range(config.depths[group]):
+            path = f"layers.{group}.residual_group.blocks.{index}."
+            own = {key.removeprefix(path): value for key, value in self.parameters.items() if key.startswith(path)}
+            heads = config.blocks[group][index].heads
+            scale = query_scale(config, self.parameters, path.removesuffix("."))
+            shift = config.window // 2 if config.shifted and index % 2 else 0
+            packed.append(pack_swin_layer(own, heads, config.window, shift, scale, self.precision))
+        return packed
