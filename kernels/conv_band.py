@@ -89,7 +89,8 @@ class Shape:
     @property
     def result(self) -> tuple[int, int]:
         """Height and width of the result."""
-        return tuple(side * self.places // TILE * self.factor // self.average for side in (self.height, self.width))
+        height, width = (side * self.places // TILE * self.factor // self.average for side in (self.height, self.width))
+        return height, width
 
 
 def band_sizes(layers: Sequence[Layer], shape: Shape) -> dict[str, int]:

@@ -1,17 +1,19 @@
 """QuickSRNet, fast: Winograd convolutions, a row of tiles through all layers at a time, bands of rows on threads."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from ..refimpl.errors import BadInput
 from ..refimpl.models.model import Model, check_picture
 from . import cache
 from .conv_band import Band, Shape, band_sizes
-from .conv_layers import layers_of, parameters_of
+from .conv_layers import COLOURS, layers_of, parameters_of
 from .conv_rows import convolve_row
 from .lanes import TILE
 from .net_rows import net_rows
 from .records import CONVOLUTION
-from .scratch import GUARD
+from .scratch import needed
 from .shuffle_rows import finish_row
 from .squeeze_rows import squeeze_row
 from .threads import run
@@ -77,9 +79,8 @@ class ConvNet:
     def memory(self, height: int, width: int) -> int:
         """Bytes that one picture takes beyond itself: its result and the bands' memory."""
         shape = self._shape(height, width)
-        sizes = band_sizes(self._layers, shape)
-        scratch = sum(-(-size // GUARD) * GUARD + GUARD for size in sizes.values())
-        return 4 * 3 * int(np.prod(shape.result)) + scratch * len(self._cuts(shape))
+        scratch = needed(band_sizes(self._layers, shape))
+        return 4 * COLOURS * int(np.prod(shape.result)) + scratch * len(self._cuts(shape))
 
     def _shape(self, height, width):
         config = self.model.config
@@ -89,7 +90,7 @@ class ConvNet:
         """First and last row of tiles of every band; a band computes its neighbours' edges again, so none is narrow."""
         count = max(1, min(self.threads, shape.rows // (2 * len(self._layers))))
         cuts = [shape.rows * i // count for i in range(count + 1)]
-        return list(zip(cuts, cuts[1:], strict=False))
+        return list(pairwise(cuts))
 
     def _take(self, shape):
         try:

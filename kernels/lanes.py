@@ -91,7 +91,7 @@ def shift_vector(e: Emitter, before, source, target):
 def average_lines(e: Emitter, upper, lower, target):
     """Means of 2x2 pixels: 16 of them from 32 pixels of two lines."""
     sums = [e.add(e.load(upper, VECTOR_BYTES * j), e.load(lower, VECTOR_BYTES * j)) for j in range(2)]
-    even, odd = (e.shuffle(*sums, range(start, 2 * LANES, 2)) for start in (0, 1))
+    even, odd = (e.shuffle(sums[0], sums[1], range(start, 2 * LANES, 2)) for start in (0, 1))
     e.store(e.mul(e.add(even, odd), e.constant(1 / 4)), target)
 
 

@@ -6,6 +6,7 @@ Loops that numba compiles from Python reach 25 % of the processor's peak on matr
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from typing import Any
 from types import SimpleNamespace
 
 import numpy as np
@@ -71,7 +72,7 @@ class Emitter:
 
     # memory
 
-    def load(self, address, offset=0, kind=VECTOR, align=4):
+    def load(self, address, offset=0, kind: Any = VECTOR, align=4):
         loaded = self.builder.load(self._pointer(address, offset, kind))
         loaded.align = align  # type: ignore
         return loaded
@@ -225,7 +226,7 @@ class Record:
         return SimpleNamespace(**{name: e.load(address, 8 * i, I64, 8) for i, name in enumerate(self.names)})
 
 
-def emitted(emit):
+def emitted(emit) -> Any:
     """Decorator: a numba function over integers whose body ``emit(emitter, *values)`` writes."""
     first, *rest = inspect.signature(emit).parameters.values()
 
@@ -241,11 +242,13 @@ def emitted(emit):
     return intrinsic(typed)
 
 
-@intrinsic
-def word(typing_context, address):
-    """The 64-bit integer at an address."""
+def _word(typing_context, address):
+    """The 64-bit integer at an address, for numba."""
 
     def generate(context, builder, signature, values):
         return builder.load(builder.inttoptr(values[0], I64.as_pointer()))
 
     return types.int64(address), generate
+
+
+word: Any = intrinsic(_word)

@@ -1,8 +1,8 @@
 """Winograd's minimal filtering F(4x4, 3x3): 36 products for 16 outputs of a 3x3 convolution instead of 144.
 
-Y = A^T [ (G g G^T) . (B^T d B) ] A for a 6x6 patch d of the input, summed over input channels before the last step. Every
-vector holds one place of 16 neighbouring tiles, so the transforms B and A are plain additions of vectors, and the sums
-over channels are 36 matrix products, one for each place of the transformed patch.
+Y = A^T [ (G g G^T) . (B^T d B) ] A for a 6x6 patch d of the input, summed over input channels before the last step.
+Every vector holds one place of 16 neighbouring tiles, so the transforms B and A are plain additions of vectors, and the
+sums over channels are 36 matrix products, one for each place of the transformed patch.
 
 Tiles are fixed to the picture's corner, so that an output is computed by the same operations whatever band or group it
 falls into.

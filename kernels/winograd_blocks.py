@@ -1,5 +1,7 @@
 """3x3 convolutions of block maps, as SwinIR's layers keep them."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from . import cache
@@ -73,11 +75,11 @@ def convolve(source, packed, bias, target, residual=None, slope=1.0, threads=1, 
 
     count = max(1, min(height // BAND, 4 * threads if threads > 1 else 1))
     cuts = [height * i // count for i in range(count + 1)]
-    run(min(threads, len(scratch)), [band(*cut) for cut in zip(cuts, cuts[1:], strict=False)])
+    run(min(threads, len(scratch)), [band(*cut) for cut in pairwise(cuts)])
 
 
 def _check(source, packed, bias, target, residual):
-    height, width, channels, lanes = source.shape
+    height, width, channels, _ = source.shape
     expected = {"target": (target, (height, width, len(bias), LANES))}
     expected |= {"residual": (residual, (height, width, len(bias), LANES))} if residual is not None else {}
     expected |= {"source": (source, (height, width, channels, LANES)), "packed": (packed, packed.shape)}

@@ -61,7 +61,8 @@ def conv2d_winograd(x, weight, matrices=(A, B, G)):
     batch, _, height, width = x.shape
     down, right = -height % TILE, -width % TILE
     x = np.pad(x, ((0, 0), (0, 0), (1, 1 + down), (1, 1 + right)))
-    patches = sliding_window_view(x, (PATCH, PATCH), axis=(2, 3))[:, :, ::TILE, ::TILE]  # (N, C, H/4, W/4, 6, 6)
+    windows = sliding_window_view(sliding_window_view(x, PATCH, axis=2), PATCH, axis=3)
+    patches = windows[:, :, ::TILE, ::TILE]  # (N, C, H/4, W/4, 6, 6)
     v = b.T @ patches @ b
     u = g @ weight @ g.T  # (O, C, 6, 6)
     m = np.einsum("ocuw,nctsuw->notsuw", u, v, optimize=True)
@@ -74,7 +75,7 @@ def winograd(x, weight, bias, fmt):
 
     With |.| element by element, every rounding of a term counted and k the channels: transformed kernels bring 1, the
     patches `INPUT_ROUNDINGS`, the sum over channels k, the outputs `OUTPUT_ROUNDINGS`, and the bias 1. So (Higham,
-    lemma 3.1) the error is at most gamma_(k + 14) times |A^T| [ sum (|G g G^T| . (|B^T| |d| |B|)) ] |A| + |bias|; we take
+    lemma 3.1) it is at most gamma_(k + 14) (|A^T| [ sum (|G g G^T| . (|B^T| |d| |B|)) ] |A| + |bias|); we take
     |G| |g| |G^T|, which is larger, so that double precision's own cancellation is covered.
 
     Parameters
