@@ -67,67 +67,66 @@ def write_group(m, step, size, count, bias, limits, target, block, residual):
             write_blocks(m + i * step, size * step, bias + 4 * i, limits, target + channel, block, 0)
 
 
-_read_row, _write_group = read_row.compiled, write_group.compiled
+_write_group = write_group.compiled
+
+
+@kernel
+def write_part(m, step, size, count, bias, limits, target, block, residual, tiles, beside):
+    """Some channels of a group that the map holds only the first ``tiles`` of, by way of the memory ``beside``."""
+    pitch = ROWS * VECTOR_BYTES
+    for i in range(tiles * (residual != 0)):
+        copy_vectors(residual + i * block, beside + i * pitch, count)
+    _write_group(m, step, size, count, bias, limits, beside, pitch, beside * (residual != 0))
+    for i in range(tiles):
+        copy_vectors(beside + i * pitch, target + i * block, count)
+
+
+_read_row, _write_part = read_row.compiled, write_part.compiled
+
+
+@kernel
+def convolve_pair(target, residual, inputs, outputs, weights, bias, limits, vectors, tiles, v, m, beside):
+    """Products and outputs of one or two groups whose transformed input lies at v; ``tiles`` are left in the row."""
+    step, block = VECTOR_BYTES * vectors, outputs * VECTOR_BYTES
+    done = 0
+    while done < outputs:
+        size = ROWS if outputs - done > FEW else FEW
+        count = min(size, outputs - done)
+        _multiply_block(size, vectors, weights, v, step * inputs + PAD, inputs, m, size * step)
+        for j in range(vectors):
+            sums, to = m + VECTOR_BYTES * j, target + done * VECTOR_BYTES + j * LANES * block
+            added = residual + done * VECTOR_BYTES + j * LANES * block if residual != 0 else 0
+            left = tiles - j * LANES
+            if left >= LANES:
+                _write_group(sums, step, size, count, bias + 4 * done, limits, to, block, added)
+            else:
+                _write_part(sums, step, size, count, bias + 4 * done, limits, to, block, added, left, beside)
+        weights += 4 * PLACES * inputs * size
+        done += size
+
+
+_convolve_pair = convolve_pair.compiled
 
 
 @kernel
 def convolve_blocks(
-    source,
-    target,
-    residual,
-    height,
-    width,
-    channels,
-    outputs,
-    weights,
-    bias,
-    limits,
-    first,
-    last,
-    ring,
-    zero,
-    v,
-    m,
-    edge,
+    source, target, residual, height, width, inputs, outputs, weights, bias, limits, first, last, ring, zero, v, m, edge
 ):
     """Rows ``first`` to ``last`` of the convolution of a block map; ``residual`` is added unless it is 0."""
-    groups, block = (width + LANES - 1) // LANES, outputs * VECTOR_BYTES
+    groups, beside = (width + LANES - 1) // LANES, edge + LANES * inputs * VECTOR_BYTES
     for below in range(max(first - 1, 0), last + 1):
         if below < height:
-            _read_row(source, width, channels, below, ring, edge)
+            _read_row(source, width, inputs, below, ring, edge)
         row, group = below - 1, 0
         while row >= first and group < groups:
             vectors = VECTORS if groups - group >= VECTORS else 1
             step = VECTOR_BYTES * vectors
-            place = step * channels + PAD
             for j in range(vectors):
-                _transform_row(
-                    ring, SLOTS, channels, row, height, groups, group + j, zero, v + VECTOR_BYTES * j, place, step
-                )
-            done, packed = 0, weights
-            while done < outputs:
-                size = ROWS if outputs - done > FEW else FEW
-                _multiply_block(size, vectors, packed, v, place, channels, m, size * step)
-                packed += 4 * PLACES * channels * size
-                count = min(size, outputs - done)
-                for j in range(vectors):
-                    start = (row * width + (group + j) * LANES) * block
-                    whole = width - (group + j) * LANES >= LANES
-                    added = residual + start + done * VECTOR_BYTES if residual != 0 else 0
-                    to = target + start + done * VECTOR_BYTES
-                    if whole:
-                        _write_group(m + VECTOR_BYTES * j, step, size, count, bias + 4 * done, limits, to, block, added)
-                    else:
-                        tiles = width - (group + j) * LANES
-                        beside = edge + LANES * channels * VECTOR_BYTES  # room for one block of channels
-                        for i in range(tiles * (residual != 0)):
-                            copy_vectors(added + i * block, beside + i * ROWS * VECTOR_BYTES, count)
-                        added = beside if residual != 0 else 0
-                        pitch = ROWS * VECTOR_BYTES
-                        _write_group(
-                            m + VECTOR_BYTES * j, step, size, count, bias + 4 * done, limits, beside, pitch, added
-                        )
-                        for i in range(tiles):
-                            copy_vectors(beside + i * pitch, to + i * block, count)
-                done += size
+                vj = v + VECTOR_BYTES * j
+                place = step * inputs + PAD
+                _transform_row(ring, SLOTS, inputs, row, height, groups, group + j, zero, vj, place, step)
+            start = (row * width + group * LANES) * outputs * VECTOR_BYTES
+            added = residual + start if residual != 0 else 0
+            tiles, to = width - group * LANES, target + start
+            _convolve_pair(to, added, inputs, outputs, weights, bias, limits, vectors, tiles, v, m, beside)
             group += vectors
