@@ -13,7 +13,7 @@ from .linear import PANEL, VECTORS, linear
 from .simd import F32, I64, VECTOR_BYTES, Emitter, Record, emitted
 from .tiles import ROW, BFloat16, Float32
 
-# A block's weights. Steps are channels of a product's sum (pairs of them in bfloat16), tiles are six rows of its
+# A block's weights. Steps are channels of a product's sum (pairs of them in bfloat16), tiles are ROWS rows of its
 # result.
 LAYER = Record(
     "channels share eps steps heads head_steps key_bytes value_bytes out_bytes value_tiles value_rows "

@@ -41,7 +41,8 @@ class SwinLayer:
 
 
 def pack_rows(weight, bias, pairs):
-    """Weights (N, K) and biases (N,) as tiles of six rows: (tiles, K, 6), or (tiles, K/2, 6, 2) bfloat16.
+    """Weights (N, K) and biases (N,) as tiles of ROWS rows: (tiles, K, ROWS), or (tiles, K/2, ROWS, 2)
+    bfloat16.
 
     Rows and columns that fill the last tile or pair are zero.
     """
