@@ -1,5 +1,6 @@
 """QuickSRNet, fast: Winograd convolutions, a row of tiles through all layers at a time, bands of rows on threads."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -17,8 +18,6 @@ from .scratch import needed
 from .shuffle_rows import finish_row
 from .squeeze_rows import squeeze_row
 from .threads import run
-
-KERNELS = (net_rows,)
 
 
 class ConvNet:
@@ -52,17 +51,25 @@ class ConvNet:
         self._layers = layers_of(model)
         self._parameters = parameters_of(self._layers)
         self._idle: list[tuple[Shape, list[Band]]] = []  # memory of the last picture, for the next one of its size
-        cache.ready(KERNELS)
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Upscale x, (N, 3, H, W) in [0, 1], to (N, 3, sH, sW) of float32."""
+    def needed(self) -> list[cache.Kernel]:
+        """The kernels that it calls."""
+        return [net_rows]
+
+    def __call__(self, x: np.ndarray, progress: Callable[[int, int], None] = lambda done, total: None) -> np.ndarray:
+        """Upscale x, (N, 3, H, W) in [0, 1], to (N, 3, sH, sW) of float32.
+
+        ``progress`` is called with pictures done and pictures in all.
+        """
+        cache.ready(self.needed())
         check_picture(x, self.model.config.channels, self.model.config.multiple_of)
         shape = self._shape(*x.shape[2:])
         bands = self._take(shape)
         x = np.ascontiguousarray(x, np.float32)
         y = np.empty((*x.shape[:2], *shape.result), np.float32)
-        for picture, result in zip(x, y, strict=True):
+        for i, (picture, result) in enumerate(zip(x, y, strict=True)):
             run(len(bands), [lambda thread, band=band, a=picture, b=result: band.run(a, b) for band in bands])
+            progress(i + 1, len(x))
         self._idle = [(shape, bands)]
         return y
 

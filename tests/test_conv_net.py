@@ -149,6 +149,12 @@ def test_the_plan_names_every_layer():
         assert [name for name, _ in ConvNet(model).plan()] == list(model.layers)
 
 
+def test_progress_counts_pictures():
+    model, seen = random_model(quicksrnet.Config(4, 0, 2), 0), []
+    ConvNet(model)(picture(model, 0, (4, 4), 3), lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
 def test_memory_is_what_is_allocated():
     model = random_model(CONFIG, 0)
     fast = ConvNet(model, 2)
