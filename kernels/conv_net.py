@@ -14,7 +14,7 @@ from .conv_rows import convolve_row
 from .lanes import TILE
 from .net_rows import net_rows
 from .records import CONVOLUTION
-from .scratch import needed
+from .scratch import Results, needed
 from .shuffle_rows import finish_row
 from .squeeze_rows import squeeze_row
 from .threads import run
@@ -51,6 +51,7 @@ class ConvNet:
         self._layers = layers_of(model)
         self._parameters = parameters_of(self._layers)
         self._idle: list[tuple[Shape, list[Band]]] = []  # memory of the last picture, for the next one of its size
+        self._results = Results()
 
     def needed(self) -> list[cache.Kernel]:
         """The kernels that it calls."""
@@ -66,7 +67,7 @@ class ConvNet:
         shape = self._shape(*x.shape[2:])
         bands = self._take(shape)
         x = np.ascontiguousarray(x, np.float32)
-        y = np.empty((*x.shape[:2], *shape.result), np.float32)
+        y = self._results.take((*x.shape[:2], *shape.result))
         for i, (picture, result) in enumerate(zip(x, y, strict=True)):
             run(len(bands), [lambda thread, band=band, a=picture, b=result: band.run(a, b) for band in bands])
             progress(i + 1, len(x))

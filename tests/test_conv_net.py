@@ -149,6 +149,26 @@ def test_the_plan_names_every_layer():
         assert [name for name, _ in ConvNet(model).plan()] == list(model.layers)
 
 
+def test_a_result_is_nobody_elses():
+    model = random_model(quicksrnet.Config(4, 0, 2), 0, np.float64)
+    fast, x = ConvNet(model), picture(model, 0, (8, 8), 2)
+    first, kept = fast(x), fast(x)[1, 2:]  # an array, and a view of one that has no name
+    raw = memoryview(fast(x))
+    before = [np.array(first), np.array(kept), np.array(raw)]
+    for _ in range(3):
+        fast(1 - x)
+    for held, expected in zip((first, kept, raw), before, strict=True):
+        np.testing.assert_array_equal(held, expected)
+
+
+def test_memory_of_a_dropped_result_serves_again():
+    model = random_model(quicksrnet.Config(4, 0, 2), 0)
+    fast, x = ConvNet(model), picture(model, 0, (8, 8))
+    places = [fast(x).ctypes.data for _ in range(3)]  # pytest would hold the results of an assertion's expression
+    assert len(set(places)) == 1
+    assert fast(x).shape != fast(picture(model, 0, (8, 12))).shape
+
+
 def test_progress_counts_pictures():
     model, seen = random_model(quicksrnet.Config(4, 0, 2), 0), []
     ConvNet(model)(picture(model, 0, (4, 4), 3), lambda done, total: seen.append((done, total)))
