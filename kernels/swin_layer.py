@@ -6,18 +6,20 @@ modulo the map. Windows that do not consist of patches (7 x 7) are gathered pixe
 tokens.
 """
 
-from .attention import QUERIES, VALUE_ROWS, attend
+from .attention import QUERIES, SCORE_ROW, VALUE_ROWS, attend
 from .cache import kernel
 from .layer_norm import layer_norm
-from .linear import PANEL, VECTORS, linear
+from .linear import PANEL, ROWS, VECTORS, linear
 from .simd import F32, I64, VECTOR_BYTES, Emitter, Record, emitted
 from .tiles import ROW, BFloat16, Float32
+
+PARTS = VECTORS // QUERIES  # of a panel's queries
 
 # A block's weights. Steps are channels of a product's sum (pairs of them in bfloat16), tiles are ROWS rows of its
 # result.
 LAYER = Record(
-    "channels share eps steps heads head_steps key_bytes value_bytes out_bytes value_tiles value_rows "
-    "qk_weight qk_bias qk_tiles v_weight v_bias v_tiles bias "
+    "channels share eps steps groups group_heads head_steps key_bytes value_bytes out_bytes value_tiles value_rows "
+    "qk_weight qk_bias qk_tiles qk_bytes v_weight v_bias v_tiles v_bytes bias "
     "proj_weight proj_bias proj_steps proj_tiles fc1_weight fc1_bias fc1_tiles fc2_weight fc2_bias fc2_steps "
     "x n q k v o hidden panel_bytes"
 )
@@ -46,8 +48,8 @@ def swin_row(e: Emitter, form, layer, place, scratch, row):
 
     def window(column, _):
         write_back = _load(e, layer, place, scratch, row, column)
-        _panels(e, layer, place, scratch, lambda panel: _project_in(e, form, layer, panel))
-        e.loop(layer.heads, [], lambda h, _: _head(e, form, layer, place, scratch, row, column, h))
+        _panels(e, layer, place, scratch, lambda panel: _norm(e, form, layer, panel))
+        e.loop(layer.groups, [], lambda g, _: _group(e, form, layer, place, scratch, row, column, g))
         _panels(e, layer, place, scratch, lambda panel: _project_out(e, form, layer, panel))
         _panels(e, layer, place, scratch, lambda panel: _mlp(e, form, layer, place, scratch, panel))
         write_back()
@@ -61,34 +63,51 @@ def _panels(e, layer, place, scratch, body):
     e.loop(place.panels, [], lambda p, _: body(e.at(scratch, (p, layer.panel_bytes))) or [])
 
 
-def _project_in(e, form, layer, panel):
-    """Queries, keys and values of norm1(x)."""
-    n, q, v = (e.at(panel, start) for start in (layer.n, layer.q, layer.v))
-    layer_norm(e, form, e.at(panel, layer.x), layer.channels, layer.share, layer.eps, n)
-    linear(e, form, "tokens", layer.qk_weight, layer.qk_bias, n, layer.steps, q, layer.qk_tiles)
-    linear(e, form, "weights", layer.v_weight, layer.v_bias, n, layer.steps, v, layer.v_tiles)
+def _norm(e, form, layer, panel):
+    """n = norm(x)."""
+    x, n = e.at(panel, layer.x), e.at(panel, layer.n)
+    layer_norm(e, form, x, layer.channels, layer.share, layer.eps, n)
 
 
-def _head(e, form, layer, place, scratch, row, column, h):
-    """Attention of one head: every panel's queries to all panels' keys."""
+def _group(e, form, layer, place, scratch, row, column, g):
+    """Some heads: their queries, keys and values are still in the first cache when attention reads them."""
+    tiles = (layer.qk_tiles, layer.v_tiles)
+    bytes_of_biases = [(g, count, 4 * ROWS) for count in tiles]
+
+    def project(panel):
+        n, q, v = (e.at(panel, start) for start in (layer.n, layer.q, layer.v))
+        weights = e.at(layer.qk_weight, (g, layer.qk_bytes)), e.at(layer.v_weight, (g, layer.v_bytes))
+        biases = e.at(layer.qk_bias, bytes_of_biases[0]), e.at(layer.v_bias, bytes_of_biases[1])
+        linear(e, form, "tokens", weights[0], biases[0], n, layer.steps, q, tiles[0])
+        linear(e, form, "weights", weights[1], biases[1], n, layer.steps, v, tiles[1])
+
+    _panels(e, layer, place, scratch, project)
+    first = e.builder.mul(g, layer.group_heads)
+    return e.loop(
+        layer.group_heads, [], lambda i, _: _head(e, form, layer, place, scratch, row, column, e.at(first, i), i)
+    )
+
+
+def _head(e, form, layer, place, scratch, row, column, h, i):
+    """Attention of head h, the group's i-th: every panel's queries to all panels' keys."""
     bias = _bias(e, layer, place, scratch, row, column, h)
-    k, v = e.at(scratch, layer.k, (h, layer.key_bytes)), e.at(scratch, layer.v, (h, layer.value_bytes))
+    k, v = e.at(scratch, layer.k, (i, layer.key_bytes)), e.at(scratch, layer.v, (i, layer.value_bytes))
     s, p = e.at(scratch, place.s), e.at(scratch, place.p)
     sizes = layer.head_steps, layer.panel_bytes, place.panels, layer.value_tiles
 
     def queries(n, _):
         panel = e.at(scratch, (n, layer.panel_bytes))
-        q, o = e.at(panel, layer.q, (h, layer.key_bytes)), e.at(panel, layer.o, (h, layer.out_bytes))
-        biases = e.at(bias, (n, place.panels, PANEL * ROW))
+        q, o = e.at(panel, layer.q, (i, layer.key_bytes)), e.at(panel, layer.o, (h, layer.out_bytes))
 
         def some(part, _):
             first = (part, QUERIES * VECTOR_BYTES)
-            addresses = e.at(q, first), k, v, e.at(biases, first), e.at(o, first), s, p
+            biases = e.at(bias, (e.at(part, (n, PARTS)), place.panels, PANEL * SCORE_ROW))
+            addresses = e.at(q, first), k, v, biases, e.at(o, first), s, p
             for rows in VALUE_ROWS:
                 e.when(e.equal(layer.value_rows, rows), lambda rows=rows: attend(e, form, rows, *addresses, *sizes))
             return []
 
-        return e.loop(VECTORS // QUERIES, [], some)
+        return e.loop(PARTS, [], some)
 
     return e.loop(place.panels, [], queries)
 
@@ -103,7 +122,7 @@ def _mlp(e, form, layer, place, scratch, panel):
     """x += fc2(gelu(fc1(norm2(x))))."""
     x, n, hidden = (e.at(panel, start) for start in (layer.x, layer.n, layer.hidden))
     spare = e.at(scratch, place.s)  # nobody's scores now
-    layer_norm(e, form, x, layer.channels, layer.share, layer.eps, n)
+    _norm(e, form, layer, panel)
     linear(e, form, "gelu", layer.fc1_weight, layer.fc1_bias, n, layer.steps, hidden, layer.fc1_tiles, spare)
     linear(e, form, "residual", layer.fc2_weight, layer.fc2_bias, hidden, layer.fc2_steps, x, layer.proj_tiles)
 
