@@ -78,6 +78,7 @@ def copy_floats(e: Emitter, source, target, count):
 
 @emitted
 def copy_vectors(e: Emitter, source, target, count):
+    """16 floats at a time."""
     e.loop(count, [], lambda k, _: e.store(e.load(e.at(source, (k, 64))), e.at(target, (k, 64))) or [])
 
 
