@@ -6,8 +6,8 @@ Loops that numba compiles from Python reach 25 % of the processor's peak on matr
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
