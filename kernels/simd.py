@@ -7,6 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -71,7 +72,7 @@ class Emitter:
 
     # memory
 
-    def load(self, address, offset=0, kind=VECTOR, align=4):
+    def load(self, address, offset=0, kind: Any = VECTOR, align=4):
         loaded = self.builder.load(self._pointer(address, offset, kind))
         loaded.align = align  # type: ignore
         return loaded
@@ -233,7 +234,7 @@ class Record:
         return SimpleNamespace(**{name: e.load(address, 8 * i, I64, 8) for i, name in enumerate(self.names)})
 
 
-def emitted(emit):
+def emitted(emit) -> Any:
     """Decorator: a numba function over integers whose body ``emit(emitter, *values)`` writes."""
     first, *rest = inspect.signature(emit).parameters.values()
 
@@ -247,3 +248,15 @@ def emitted(emit):
     functools.update_wrapper(typed, emit)
     typed.__signature__ = inspect.Signature([first, *rest])  # numba binds arguments by it
     return intrinsic(typed)
+
+
+def _word(typing_context, address):
+    """The 64-bit integer at an address, for numba."""
+
+    def generate(context, builder, signature, values):
+        return builder.load(builder.inttoptr(values[0], I64.as_pointer()))
+
+    return types.int64(address), generate
+
+
+word: Any = intrinsic(_word)
