@@ -45,7 +45,7 @@ def swin_row(e: Emitter, form, layer, place, scratch, row):
     layer, place = LAYER.read(e, layer), PLACE.read(e, place)
 
     def window(column, _):
-        write_back = _load(e, layer, place, scratch, row, column)
+        write_back = _load(e, form, layer, place, scratch, row, column)
         _panels(e, layer, place, scratch, lambda panel: _project_in(e, form, layer, panel))
         e.loop(layer.heads, [], lambda h, _: _head(e, form, layer, place, scratch, row, column, h))
         _panels(e, layer, place, scratch, lambda panel: _project_out(e, form, layer, panel))
@@ -130,7 +130,7 @@ def _bias(e, layer, place, scratch, row, column, h):
     return e.builder.select(e.builder.icmp_signed("!=", apart, e.integer(0)), masked, bias)
 
 
-def _load(e: Emitter, layer, place, scratch, row, column):
+def _load(e: Emitter, form, layer, place, scratch, row, column):
     """Read a window into x; returns what writes it back."""
     x = e.at(scratch, layer.x)
     top, left = (e.at(place.shift, (index, place.window)) for index in (row, column))
@@ -145,7 +145,7 @@ def _load(e: Emitter, layer, place, scratch, row, column):
 
     with e.builder.if_then(e.builder.not_(patchwise)):
         _offsets(e, layer, place, scratch, top, left)
-        _clear(e, layer, place, x)
+    _clear(e, form, layer, place, x)
     either(lambda a, b: e.store(e.load(a), b), lambda a, b: e.store(e.load(a, 0, F32), b))
     return lambda: either(lambda a, b: e.store(e.load(b), a), lambda a, b: e.store(e.load(b, 0, F32), a))
 
@@ -185,16 +185,24 @@ def _offsets(e, layer, place, scratch, top, left):
     e.loop(place.tokens, [], token)
 
 
-def _clear(e, layer, place, x):
-    """Zeros for the lanes of the last panel that no token fills."""
-    last = e.at(x, (e.at(place.panels, -1), layer.panel_bytes))
+def _clear(e, form, layer, place, x):
+    """Zeros for the lanes of the last panel that no token fills, and for a last channel that has no other beside it.
 
-    def channel(c, _):
+    Both are multiplied by zero later, which what happens to lie there, a NaN, would survive.
+    """
+
+    def clear(panel, c):
         for j in range(VECTORS):
-            e.store(e.constant(0), e.at(last, (c, ROW)), j * VECTOR_BYTES)
+            e.store(e.constant(0), e.at(panel, (c, ROW)), j * VECTOR_BYTES)
         return []
 
-    e.loop(layer.channels, [], channel)
+    last = e.at(x, (e.at(place.panels, -1), layer.panel_bytes))
+    partly = e.builder.icmp_signed("!=", place.tokens, e.builder.mul(place.panels, e.integer(PANEL)))
+    with e.builder.if_then(partly):
+        e.loop(layer.channels, [], lambda c, _: clear(last, c))
+    if form.channels == 2:
+        odd = e.builder.srem(layer.channels, e.integer(2))
+        e.when(odd, lambda: _panels(e, layer, place, x, lambda panel: clear(panel, layer.channels)))
 
 
 def _pixels(e, layer, place, scratch, x, copy):

@@ -13,7 +13,7 @@ from ..refimpl.models.swin_blocks import EPS
 from ..refimpl.ops import attention_mask, relative_position_bias
 from .attention import VALUE_ROWS
 from .linear import PANEL, ROWS
-from .memory import address, aligned, copied
+from .memory import address, aligned, copied, laid_out
 from .pointwise import LOG2_E
 from .swin_layer import LAYER
 from .tiles import ROW
@@ -148,21 +148,18 @@ def _places(key_rows, value_rows, words, channels):
     """Where a panel's tensors lie in the scratch, and the steps from head to head, in bytes."""
     rows = min(VALUE_ROWS, key=lambda rows: (-(-value_rows // rows) * rows, -rows))
     heads, spare = words["heads"], rows
+    qk, v, hidden = (words[f"{name}_tiles"] * ROWS for name in ("qk", "v", "fc1"))
     sizes = {
         "x": words["proj_tiles"] * ROWS * ROW,
         "n": words["steps"] * ROW,
         "o": (heads * value_rows + spare) * ROW // channels,
-        "q": words["qk_tiles"] * ROWS * ROW // channels,
-        "v": (words["v_tiles"] * ROWS + spare) * ROW // channels,
+        "q": max(qk + v + spare, hidden) * ROW // channels,
     }
-    starts, end = {}, 0
-    for name, size in sizes.items():
-        starts[name] = end
-        end += -(-size // 64) * 64
-    starts["hidden"] = starts["q"]  # queries, keys and values are done with when the MLP begins
-    end = max(end, starts["hidden"] + words["fc1_tiles"] * ROWS * ROW // channels)
+    starts, end = laid_out(sizes)
     return starts | {
+        "hidden": starts["q"],  # queries, keys and values are done with when the MLP begins
         "k": starts["q"] + heads * key_rows * ROW // channels,
+        "v": starts["q"] + qk * ROW // channels,
         "head_steps": key_rows // channels,
         "key_bytes": key_rows * ROW // channels,
         "value_bytes": value_rows * ROW // channels,
