@@ -93,6 +93,8 @@ def _layer(network, height, width, precision):
     scale = (c // config.num_heads[0]) ** -0.5
     layer = pack_swin_layer(parameters, config.num_heads[0], config.window, config.window // 2, scale, precision)
     blocks = SwinBlocks([layer], precision, 1)
+    scratch = blocks.scratch()
     values = np.random.default_rng(0).standard_normal((height // 4, width // 4, c, 16), np.float32)
     flops = sum(count_flops(model, height, width, BLOCK).values())
-    return FusedLayer(f"fused Swin layer, C = {c}", precision, lambda: blocks(layer, values, height, width), flops)
+    title = f"fused Swin layer, C = {c}"
+    return FusedLayer(title, precision, lambda: blocks(layer, values, height, width, scratch), flops)
