@@ -171,6 +171,24 @@ def _tell(sentence):
     console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
+@app.command()
+def bench(
+    networks: Annotated[list[str] | None, typer.Argument(help="zoo:NAME, .pth or .safetensors; default: four")] = None,
+    size: Annotated[str | None, typer.Option(help="input size: HEIGHTxWIDTH, or one number for a square")] = None,
+    repeat: Annotated[int, typer.Option(help="rounds; medians count")] = 5,
+    threads: Annotated[int, typer.Option(help="of every engine")] = 1,
+    engines: Annotated[str | None, typer.Option(help="names with commas between them; default: all")] = None,
+    json: Json = None,
+    markdown: Annotated[Path | None, typer.Option(help="also write the tables here, below the command")] = None,
+    svg: Annotated[Path | None, typer.Option(help="also draw the times here")] = None,
+):
+    """Run engines side by side: times, errors, memory, and how near the processor's peak they come."""
+    from .bench.run import Outputs, run_bench
+
+    outputs = Outputs(json, markdown, svg)
+    raise typer.Exit(run_bench(console, networks or (), size, repeat, threads, engines, outputs))
+
+
 def _say(sentence):
     """One sentence on stderr, never wrapped, so that it can be found by grep."""
     Console(stderr=True).print(f"karat: {sentence}", markup=False, highlight=False, soft_wrap=True)

@@ -15,6 +15,8 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+from karat.app.bench.machine import cpu_name
+
 KARAT = Path(sys.executable).with_name("karat")
 
 
@@ -29,14 +31,6 @@ def measured(command, folder):
         raise SystemExit(f"{' '.join(map(str, command))} ended with {process.returncode}")
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)  # Linux counts in KiB
     return seconds, usage.ru_utime + usage.ru_stime, peak
-
-
-def cpu_name():
-    """The processor as its maker calls it, and how many of its threads are there."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} threads"
 
 
 def machine(load):

@@ -54,7 +54,7 @@ def _scores(operands, k, q, steps, bias, s, panel_bytes, panels):
     k, q : value
         Addresses, paired as ``operands`` has them; q at its first query.
     bias : value
-        Address of a row for every key, ROW bytes apart.
+        Address of a row of SCORE_ROW bytes for every key.
     s : value
         Address, rows of SCORE_ROW bytes.
     panel_bytes : value
@@ -66,8 +66,8 @@ def _scores(operands, k, q, steps, bias, s, panel_bytes, panels):
         panel = e.builder.sdiv(t, e.integer(PANEL // KEYS))
         inside = e.builder.srem(t, e.integer(PANEL // KEYS))
         keys = e.at(k, (panel, panel_bytes), (inside, 4 * KEYS))
-        at = e.at(bias, (t, KEYS * ROW))
-        start = [e.load(at, i * ROW + VECTOR_BYTES * j) for i in range(KEYS) for j in range(QUERIES)]
+        at = e.at(bias, (t, KEYS * SCORE_ROW))
+        start = [e.load(at, i * VECTOR_BYTES) for i in range(KEYS * QUERIES)]
         sums = tile(operands, keys, q, ROW, steps, start, KEYS, QUERIES, w_step=ROW)
         for i, value in enumerate(sums):
             e.store(value, e.at(s, (t, KEYS * SCORE_ROW)), i * VECTOR_BYTES)

@@ -36,9 +36,18 @@ def _gelu_argument(s):
     return GELU_BOUND * math.sqrt((s + 1) / 2)
 
 
+def _tail(a):
+    """a Phi(-a)."""
+    return 0.5 * a * math.erfc(a / math.sqrt(2))
+
+
 EXP2_NEAREST = _fitted(lambda x: 2.0**x, lambda x: 2.0**-x, 5, [-0.5, 0.5])
 EXP2_FLOOR = _fitted(lambda x: 2.0**x, lambda x: 2.0**-x, 5, [0, 1])
 GELU = _fitted(lambda s: _beside_half(_gelu_argument(s)), lambda s: _gelu_argument(s) ** 2, 14, [-1, 1])
+PIECES_END = 6.0  # a Phi(-a) is 6e-9 there
+GELU_PIECES = np.array(
+    [_fitted(lambda t, i=i: _tail((i + t) * PIECES_END / LANES), lambda t: 1.0, 5, [0, 1]) for i in range(LANES)]
+)
 
 
 def exp2(e: Emitter, t):
@@ -63,9 +72,29 @@ def _exp2_avx512(e, t):
 
 def gelu(e: Emitter, x):
     """x Phi(x), with Phi the normal distribution function."""
+    if e.target.name == "avx512":
+        return _gelu_avx512(e, x)
     near = e.maximum(e.minimum(x, e.constant(GELU_BOUND)), e.constant(-GELU_BOUND))
     s = e.fma(e.mul(near, near), e.constant(2 / GELU_BOUND**2), e.constant(-1))
     return e.mul(x, e.fma(near, e.polynomial(s, GELU), e.constant(0.5)))
+
+
+def _gelu_avx512(e, x):
+    """max(x, 0) - a Phi(-a) with a = |x|: AVX-512 looks the coefficients of a piece up, and short polynomials do."""
+    distance = e.minimum(e.call("llvm.fabs.v16f32", VECTOR, x), e.constant(PIECES_END * (1 - 2**-23)))
+    scaled = e.mul(distance, e.constant(LANES / PIECES_END))
+    piece = e.builder.fptosi(scaled, INTEGERS)
+    mode, rounding = ir.Constant(I32, TO_FLOOR), ir.Constant(I32, CURRENT_ROUNDING)
+    inside = e.call("llvm.x86.avx512.mask.reduce.ps.512", VECTOR, scaled, mode, scaled, ALL_LANES, rounding)
+
+    def coefficient(power):
+        table = ir.Constant(VECTOR, [float(np.float32(value)) for value in GELU_PIECES[:, power]])
+        return e.call("llvm.x86.avx512.permvar.sf.512", VECTOR, table, piece)
+
+    y = coefficient(GELU_PIECES.shape[1] - 1)
+    for power in range(GELU_PIECES.shape[1] - 2, -1, -1):
+        y = e.fma(y, inside, coefficient(power))
+    return e.sub(e.maximum(x, e.constant(0)), y)
 
 
 def clip(e: Emitter, x):

@@ -6,14 +6,16 @@ modulo the map. Windows that do not consist of patches (7 x 7) are gathered pixe
 tokens.
 """
 
-from .attention import QUERIES, VALUE_ROWS, attend
+from .attention import QUERIES, SCORE_ROW, VALUE_ROWS, attend
 from .cache import kernel
 from .layer_norm import layer_norm
 from .linear import PANEL, VECTORS, linear
 from .simd import F32, I64, VECTOR_BYTES, Emitter, Record, emitted
 from .tiles import ROW, BFloat16, Float32
 
-# A block's weights. Steps are channels of a product's sum (pairs of them in bfloat16), tiles are six rows of its
+PARTS = VECTORS // QUERIES  # of a panel's queries
+
+# A block's weights. Steps are channels of a product's sum (pairs of them in bfloat16), tiles are ROWS rows of its
 # result.
 LAYER = Record(
     "channels share eps steps heads head_steps key_bytes value_bytes out_bytes value_tiles value_rows "
@@ -79,16 +81,16 @@ def _head(e, form, layer, place, scratch, row, column, h):
     def queries(n, _):
         panel = e.at(scratch, (n, layer.panel_bytes))
         q, o = e.at(panel, layer.q, (h, layer.key_bytes)), e.at(panel, layer.o, (h, layer.out_bytes))
-        biases = e.at(bias, (n, place.panels, PANEL * ROW))
 
         def some(part, _):
             first = (part, QUERIES * VECTOR_BYTES)
-            addresses = e.at(q, first), k, v, e.at(biases, first), e.at(o, first), s, p
+            biases = e.at(bias, (e.at(part, (n, PARTS)), place.panels, PANEL * SCORE_ROW))
+            addresses = e.at(q, first), k, v, biases, e.at(o, first), s, p
             for rows in VALUE_ROWS:
                 e.when(e.equal(layer.value_rows, rows), lambda rows=rows: attend(e, form, rows, *addresses, *sizes))
             return []
 
-        return e.loop(VECTORS // QUERIES, [], some)
+        return e.loop(PARTS, [], some)
 
     return e.loop(place.panels, [], queries)
 

@@ -11,11 +11,12 @@ import numpy as np
 
 from ..refimpl.models.swin_blocks import EPS
 from ..refimpl.ops import attention_mask, relative_position_bias
-from .attention import VALUE_ROWS
+from .attention import QUERIES, VALUE_ROWS
 from .linear import PANEL, ROWS
 from .memory import address, aligned, copied
 from .pointwise import LOG2_E
 from .swin_layer import LAYER
+from .simd import LANES
 from .tiles import ROW
 
 NEVER = -1e30  # score of a key that is no token
@@ -41,7 +42,8 @@ class SwinLayer:
 
 
 def pack_rows(weight, bias, pairs):
-    """Weights (N, K) and biases (N,) as tiles of six rows: (tiles, K, 6), or (tiles, K/2, 6, 2) bfloat16.
+    """Weights (N, K) and biases (N,) as tiles of ROWS rows: (tiles, K, ROWS), or (tiles, K/2, ROWS, 2)
+    bfloat16.
 
     Rows and columns that fill the last tile or pair are zero.
     """
@@ -173,14 +175,14 @@ def _places(key_rows, value_rows, words, channels):
 
 
 def _bias_panels(bias, window, shift):
-    """(heads, queries, keys) as (heads, panels of queries, keys, 64 queries), in the order of the kernel's tokens."""
+    """(heads, queries, keys) as (heads, parts, keys, queries of a part), in the order of the kernel's tokens."""
     rows, columns = token_order(window) if patchwise(window, shift) else np.divmod(np.arange(window**2), window)
     order = rows * window + columns
     tokens, panels = window * window, -(-window * window // PANEL)
     padded = np.zeros((len(bias), panels * PANEL, panels * PANEL))
     padded[:, tokens:] = NEVER  # keys first
     padded[:, :tokens, :tokens] = bias[:, order][:, :, order].swapaxes(1, 2)
-    return copied(padded.reshape(len(bias), panels * PANEL, panels, PANEL).transpose(0, 2, 1, 3))
+    return copied(padded.reshape(len(bias), panels * PANEL, -1, QUERIES * LANES).transpose(0, 2, 1, 3))
 
 
 def mask_panels(window, shift):

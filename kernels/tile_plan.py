@@ -71,8 +71,8 @@ def plan_tiles(fast, height: int, width: int, max_memory: int | None = None, hal
     whole = fast.memory(height, width)
     if max_memory is None or whole <= max_memory:
         return Plan(halo_plan(height, width, (height, width), 0), whole, 0, True)
-    reach: int = config.radius if exact else HALO if halo is None else halo
-    halo = -(-reach // unit) * unit
+    halo = config.radius if exact else HALO if halo is None else halo
+    halo = -(-int(halo) // unit) * unit
     result = 4 * config.channels * int(height * fast.scale) * int(width * fast.scale)
     fitting = []
     sides = [_sides(size, unit) for size in (height, width)]

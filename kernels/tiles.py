@@ -1,8 +1,8 @@
 """The tile that every matrix product is made of: rows x vectors of sums that stay in registers.
 
 X is (K, T): one row a channel, T tokens beside each other, so that LayerNorm, softmax and GELU never work across lanes
-and no width needs padding to the vector's. Per channel a tile of 6 rows x 4 vectors loads 4 vectors of tokens and 6
-weights for 24 fused multiply-adds. In bfloat16 both hold pairs of channels, and one instruction adds two products.
+and no width needs padding to the vector's. Per channel a tile of 4 rows x 4 vectors loads 4 vectors of tokens and 4
+weights for 16 fused multiply-adds. In bfloat16 both hold pairs of channels, and one instruction adds two products.
 """
 
 from .simd import I32, PAIRS, VECTOR, VECTOR_BYTES, Emitter

@@ -8,7 +8,12 @@ import karat
 from karat.convert.torch_models import twin
 from karat.refimpl.models.seeded import CONFIGS, uniform
 
-PARAMETERS = {"light-x2-test": 910_152, "classical-x2-test": 11_752_487, "real-x4-test": 11_715_559}
+PARAMETERS = {
+    "light-x2-test": 910_152,
+    "classical-x2-test": 11_752_487,
+    "real-x4-test": 11_715_559,
+    "quicksrnet-medium-x2-test": 50_604,
+}
 
 
 def test_the_formula_is_what_it_says():

@@ -1,4 +1,4 @@
-"""SwinIRs with weights from a formula: for benchmarks and documents until trained weights exist.
+"""Networks with weights from a formula: for benchmarks and documents until trained weights exist.
 
 The formula needs no library's random numbers, so that the same network can be had anywhere: element i of the parameter
 called NAME is ``2 (splitmix64(crc32(NAME) 2^32 + i) >> 11) / 2^53 - 1``, scaled as in `_scaled`.
@@ -11,7 +11,7 @@ import zlib
 
 import numpy as np
 
-from . import swinir
+from . import quicksrnet, swinir
 from .model import Model
 
 _COMMON = {"channels": 3, "window": 8, "multiple_of_window": 8, "shifted": True}
@@ -21,6 +21,7 @@ CONFIGS = {
     "light-x2-test": swinir.Config(**_COMMON, **_SMALL, upsampler="pixelshuffledirect", upscale=2),
     "classical-x2-test": swinir.Config(**_COMMON, **_LARGE, upsampler="pixelshuffle", upscale=2),
     "real-x4-test": swinir.Config(**_COMMON, **_LARGE, upsampler="nearest+conv", upscale=4),
+    "quicksrnet-medium-x2-test": quicksrnet.Config(features=32, layers=5, subpixel=2),
 }
 
 
@@ -30,7 +31,8 @@ def seeded_model(name):
     Parameters
     ----------
     name : str
-        One of `CONFIGS`: the official lightweight x2, classical x2 and real-world x4 forms.
+        One of `CONFIGS`: SwinIR's official lightweight x2, classical x2 and real-world x4 forms, and the medium
+        QuickSRNet x2.
 
     Returns
     -------
@@ -43,8 +45,19 @@ def seeded_model(name):
     >>> sum(value.size for value in model.parameters.values())
     910152
     """
-    shapes = swinir.parameter_shapes(CONFIGS[name])
-    return Model(swinir, CONFIGS[name], {key: _scaled(key, shape) for key, shape in shapes.items()})
+    config = CONFIGS[name]
+    if isinstance(config, quicksrnet.Config):
+        return _around_identity(config)
+    shapes = swinir.parameter_shapes(config)
+    return Model(swinir, config, {key: _scaled(key, shape) for key, shape in shapes.items()})
+
+
+def _around_identity(config):
+    """A QuickSRNet a little beside nearest-neighbour upscaling, so that its clips neither rest nor cut everything."""
+    shapes = quicksrnet.parameter_shapes(config)
+    noise = {key: (0.3 if len(shape) > 1 else 1) * _scaled(key, shape) for key, shape in shapes.items()}
+    model = quicksrnet.identity(config, noise)
+    return Model(quicksrnet, config, {key: value.astype(np.float32) for key, value in model.parameters.items()})
 
 
 def uniform(name, count):
