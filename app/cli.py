@@ -147,11 +147,13 @@ def upscale(
     """Upscale a picture on the compiled kernels."""
     from .amounts import parse_size
     from .progress import bar
-    from .upscale import upscale as upscale_file
+    from .quick import quick_start
 
     wanted = {"precision": precision, "threads": threads, "max_memory": max_memory, "halo": halo}
     wanted |= {"tile": tile and parse_size(tile), "overlap": overlap}
-    with bar("upscaling") as progress:
+    with quick_start(), bar("upscaling") as progress:
+        from .upscale import upscale as upscale_file
+
         upscale_file(input, output, model, progress, say=_tell, **wanted)
     console.print(f"{output} written")
 

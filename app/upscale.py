@@ -69,7 +69,7 @@ def upscale(
     fast = compile(model, precision, threads, lambda name, done, total: done or say(first_use(total)))
     name = f"{model}: " if isinstance(model, (str, Path)) else ""
     if tile is None:
-        plan = plan_tiles(fast, *x.shape[2:], limit, halo)
+        plan = plan_tiles(fast, x.shape[2], x.shape[3], limit, halo)
         say(f"{name}{fast.line}, {plan.line}")
         y = run_plan(fast, x, plan, progress)
     else:

@@ -18,6 +18,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryFile, mkdtemp
+from typing import Any
 
 import numba
 from filelock import FileLock
@@ -47,7 +48,7 @@ class Kernel:
         given, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder())  # pyright: ignore
         try:
             # no fastmath: its flags would also let LLVM reorder what the emitters wrote, and fold (t + magic) - magic
-            self.compiled = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")(function)
+            self.compiled: Any = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")(function)
         finally:
             numba.config.CACHE_DIR = given  # pyright: ignore
         self._loaded = False
@@ -61,35 +62,33 @@ class Kernel:
     def load(self) -> bool:
         """Have the kept copy in memory; False where there is none, or a damaged one."""
         try:
-            if not self._loaded and self._mark().read_text() == self._digest():
+            if not self._loaded and (mark := self._mark().read_text()) and mark == self._hashes(mark.split()[::2]):
                 self.compiled.compile(self.signature)
                 self._loaded = True
-        except Exception:  # no mark, and whatever pickle and LLVM say of what is no compiled code
+        except Exception:  # no mark or file, and whatever pickle and LLVM say of what is no compiled code
             return False
         return self._loaded
 
     def make(self):
         """Compile, and keep the copy."""
-        self._mark().unlink(missing_ok=True)
-        for path in self._files():
-            path.unlink(missing_ok=True)
+        if not self.compiled.overloads:  # else it was compiled just now, for a kernel that calls it
+            for path in [self._mark(), *self._files("nb?")]:
+                path.unlink(missing_ok=True)
         self.compiled.compile(self.signature)
-        self._mark().write_text(self._digest())
+        self._mark().write_text(self._hashes(str(path.relative_to(folder())) for path in self._files("nbc")))
         self._loaded = True
 
-    def _files(self):
-        """What numba wrote: an index and the code."""
-        return sorted(folder().glob(f"*/{self.name}-*"))
+    def _files(self, suffix):
+        """What numba wrote: an index, .nbi, and the code for every set of types, .nbc."""
+        return sorted(folder().glob(f"*/{self.name}-*.{suffix}"))
 
     def _mark(self):
-        """Written last: a hash of the files."""
+        """Written last."""
         return folder() / f"{self.name}.done"
 
-    def _digest(self):
-        digest = hashlib.sha256()
-        for path in self._files():
-            digest.update(path.name.encode() + path.read_bytes())
-        return digest.hexdigest()
+    def _hashes(self, names):
+        """Lines of names and hashes."""
+        return "".join(f"{name} {hashlib.sha256((folder() / name).read_bytes()).hexdigest()}\n" for name in names)
 
 
 def kernel(function) -> Kernel:

@@ -111,7 +111,8 @@ def compile(model, precision="float32", threads=None, progress=None) -> Upscaler
 
 def first_use(kernels: int) -> str:
     """What people are told when kernels are compiled."""
-    return f"karat compiles {kernels} kernels once: {cpu.target().line}, kept in {folder().parent}"
+    count = f"{kernels} kernel{'s' if kernels > 1 else ''}"
+    return f"karat compiles {count} once: {cpu.target().line}, kept in {folder().parent}"
 
 
 def _say(name, done, total):

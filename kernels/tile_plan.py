@@ -71,24 +71,24 @@ def plan_tiles(fast, height: int, width: int, max_memory: int | None = None, hal
     whole = fast.memory(height, width)
     if max_memory is None or whole <= max_memory:
         return Plan(halo_plan(height, width, (height, width), 0), whole, 0, True)
-    halo = config.radius if exact else HALO if halo is None else halo
-    halo = -(-int(halo) // unit) * unit
+    least = config.radius if exact else HALO if halo is None else halo
+    around: int = -(-least // unit) * unit
     result = 4 * config.channels * int(height * fast.scale) * int(width * fast.scale)
     fitting = []
     sides = [_sides(size, unit) for size in (height, width)]
     for rows in sides[0]:
-        columns = _widest(fast, rows, sides[1], (height, width), halo, max_memory - result)
+        columns = _widest(fast, rows, sides[1], (height, width), around, max_memory - result)
         if columns is not None:
-            tiles = halo_plan(height, width, (rows, columns), halo)
+            tiles = halo_plan(height, width, (rows, columns), around)
             fitting.append((sum(_pixels(tile) for tile in tiles), len(tiles), tiles))
     if not fitting:
-        needed = result + _tile_memory(fast, (sides[0][-1], sides[1][-1]), (height, width), halo)
+        needed = result + _tile_memory(fast, (sides[0][-1], sides[1][-1]), (height, width), around)
         raise BadInput(
-            f"max_memory is {max_memory} bytes and the smallest tiles, with {halo} pixels around them, need {needed}, "
-            f"{result} of them for the result; raise it"
+            f"max_memory is {max_memory} bytes and the smallest tiles need {needed}, with {around} pixels around them and "
+            f"{result} bytes for the result; raise it"
         )
     tiles = min(fitting)[2]
-    return Plan(tiles, result + max(fast.memory(*_read(tile)) for tile in tiles), halo, exact)
+    return Plan(tiles, result + max(fast.memory(*_read(tile)) for tile in tiles), around, exact)
 
 
 def run_plan(fast, x: np.ndarray, plan: Plan, progress: Progress = lambda done, total: None) -> np.ndarray:

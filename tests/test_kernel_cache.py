@@ -143,28 +143,55 @@ def test_kernels_that_the_processor_cannot_run_are_left_out(monkeypatch):
     assert not any("bfloat16" in kernel.name for kernel in all_kernels())
 
 
-def warm(cache, *words):
-    program = f"import sys; sys.argv = {['karat', 'warm', *words]}\nfrom karat.app.cli import main\nmain()"
+WARM = """
+import sys
+from karat.kernels import warm
+from karat.kernels.shuffle import nearest2_row, picture1_row
+
+if sys.argv.pop(1) == "two":
+    warm.all_kernels = lambda: [nearest2_row, picture1_row]
+from karat.app.cli import main
+main()
+"""
+
+
+def warm(cache, *words, kernels="two"):
+    program = f"import sys; sys.argv = {['karat', kernels, 'warm', *words]}\n{WARM}"
     process = start(program, cache)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (0, "")
     return out.splitlines()
 
 
 def test_warm_says_what_it_does(tmp_path):
     first, second = warm(tmp_path), warm(tmp_path)
-    assert first[0] == second[0] == f"{cpu.target().line}, {len(all_kernels())} kernels"
-    assert first[1].startswith(f"{len(all_kernels())} kernels compiled in ")
+    assert first[0] == second[0] == f"{cpu.target().line}, 2 kernels"
+    assert first[1].startswith("2 kernels compiled in ")
     assert second[1] == "nothing to do: all are compiled"
     (folder,) = tmp_path.iterdir()
     assert first[2] == second[2]
-    assert first[2].startswith(f"{folder} holds 0.")
+    assert first[2].startswith(f"{folder} holds ")
+    assert (len(first), len(second)) == (3, 3)
+    assert finish(start(TWO, tmp_path)) == ("compiled 0\n", "")
+
+
+def test_warm_removes_other_versions(tmp_path, kept):
+    shutil.copytree(kept, tmp_path, dirs_exist_ok=True)
+    (folder,) = tmp_path.iterdir()
     (tmp_path / "kernels-old").mkdir()
     (tmp_path / "kernels-old" / "code").write_bytes(bytes(1_500_000))
     (tmp_path / "other").write_text("not ours")
-    assert warm(tmp_path)[3] == (
-        "1 folder of other versions, places or processors, 1.5 MB: `karat warm --clean` removes them"
-    )
-    assert warm(tmp_path, "--clean")[3] == "1 folder of other versions, places or processors, 1.5 MB: removed"
+    line = "1 folder of other versions, places or processors, 1.5 MB: "
+    assert warm(tmp_path)[3] == f"{line}`karat warm --clean` removes them"
+    assert (tmp_path / "kernels-old").exists()
+    assert warm(tmp_path, "--clean")[3] == f"{line}removed"
     assert sorted(tmp_path.iterdir()) == [folder, tmp_path / "other"]
-    assert finish(start(TWO, tmp_path)) == ("compiled 0\n", "")
+    assert warm(tmp_path)[1] == "nothing to do: all are compiled"
+
+
+@pytest.mark.long
+def test_all_kernels_are_warmed(tmp_path):
+    """And a callee that was compiled for its caller is not compiled again."""
+    count = len(all_kernels())
+    assert warm(tmp_path, kernels="all")[1].startswith(f"{count} kernels compiled in ")
+    assert warm(tmp_path, kernels="all")[1] == "nothing to do: all are compiled"
