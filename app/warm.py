@@ -4,17 +4,18 @@ import shutil
 import time
 
 from ..kernels import cpu
-from ..kernels.cache import folder, others
-from ..kernels.warm import all_kernels, warm
+from ..kernels.cache import folder, others, ready
+from ..kernels.warm import all_kernels
 from .progress import named_bar
 
 
 def run_warm(say, clean=False):
     """Compile what this machine has not compiled yet, and say where it lies."""
-    say(f"{cpu.target().line}, {len(all_kernels())} kernels")
+    kernels = all_kernels()
+    say(f"{cpu.target().line}, {len(kernels)} kernels")
     start = time.perf_counter()
     with named_bar("compiling") as progress:
-        compiled = warm(progress)
+        compiled = ready(kernels, progress)
     seconds = time.perf_counter() - start
     say(f"{compiled} kernels compiled in {seconds:.1f} s" if compiled else "nothing to do: all are compiled")
     say(f"{folder()} holds {_size(folder()) / 1e6:.1f} MB")

@@ -84,8 +84,8 @@ def plan_tiles(fast, height: int, width: int, max_memory: int | None = None, hal
     if not fitting:
         needed = result + _tile_memory(fast, (sides[0][-1], sides[1][-1]), (height, width), around)
         raise BadInput(
-            f"max_memory is {max_memory} bytes and the smallest tiles need {needed}, with {around} pixels around them and "
-            f"{result} bytes for the result; raise it"
+            f"max_memory is {max_memory} bytes and the smallest tiles need {needed}, with {around} pixels around them "
+            f"and {result} bytes for the result; raise it"
         )
     tiles = min(fitting)[2]
     return Plan(tiles, result + max(fast.memory(*_read(tile)) for tile in tiles), around, exact)

@@ -1,9 +1,21 @@
-"""All kernels, compiled before anyone waits for them."""
+"""All kernels, for those who compile them before anyone waits."""
 
-from . import conv3x3, cpu, map_norm, shuffle, swin_layer
-from .cache import KERNELS, Kernel, ready
+from . import (
+    block_rows,
+    conv3x3,
+    conv_rows,
+    cpu,
+    map_norm,
+    net_rows,
+    shuffle,
+    shuffle_rows,
+    squeeze_rows,
+    swin_layer,
+)
+from .cache import KERNELS, Kernel
 
-MODULES = (conv3x3, map_norm, shuffle, swin_layer)  # that define kernels; a test compares them with the sources
+# that define kernels; a test compares them with the sources
+MODULES = (block_rows, conv3x3, conv_rows, map_norm, net_rows, shuffle, shuffle_rows, squeeze_rows, swin_layer)
 
 
 def all_kernels() -> list[Kernel]:
@@ -15,8 +27,3 @@ def all_kernels() -> list[Kernel]:
     True
     """
     return [kernel for name, kernel in KERNELS.items() if cpu.target().bf16 or "bfloat16" not in name]
-
-
-def warm(progress=lambda name, done, total: None) -> int:
-    """Compile what is missing; returns how many kernels were. ``progress`` is that of `ready`."""
-    return ready(all_kernels(), progress)
