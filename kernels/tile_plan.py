@@ -79,16 +79,16 @@ def plan_tiles(fast, height: int, width: int, max_memory: int | None = None, hal
     for rows in sides[0]:
         columns = _widest(fast, rows, sides[1], (height, width), around, max_memory - result)
         if columns is not None:
-            tiles = halo_plan(height, width, (rows, columns), around)
-            fitting.append((sum(_pixels(tile) for tile in tiles), len(tiles), tiles))
+            fitting.append((_reads(height, rows, around) * _reads(width, columns, around), -rows, columns))
     if not fitting:
         needed = result + _tile_memory(fast, (sides[0][-1], sides[1][-1]), (height, width), around)
         raise BadInput(
             f"max_memory is {max_memory} bytes and the smallest tiles need {needed}, with {around} pixels around them "
             f"and {result} bytes for the result; raise it"
         )
-    tiles = min(fitting)[2]
-    return Plan(tiles, result + max(fast.memory(*_read(tile)) for tile in tiles), around, exact)
+    _, rows, columns = min(fitting)
+    memory = result + _tile_memory(fast, (-rows, columns), (height, width), around)
+    return Plan(halo_plan(height, width, (-rows, columns), around), memory, around, exact)
 
 
 def run_plan(fast, x: np.ndarray, plan: Plan, progress: Progress = lambda done, total: None) -> np.ndarray:
@@ -111,7 +111,7 @@ def run_plan(fast, x: np.ndarray, plan: Plan, progress: Progress = lambda done, 
 def _sides(size, unit):
     """Sides that cut an axis into 1, 2, 3 ... parts of whole units, largest first."""
     least = -(-SMALLEST // unit) * unit
-    counts = range(1, max(1, size // least) + 1)
+    counts = range(1, -(-size // least) + 1)
     return sorted({-(-size // count // unit) * unit if count > 1 else size for count in counts}, reverse=True)
 
 
@@ -133,10 +133,6 @@ def _tile_memory(fast, tile, size, halo):
     return fast.memory(*reads)
 
 
-def _read(tile):
-    return tuple(part.last - part.first for part in tile)
-
-
-def _pixels(tile):
-    rows, columns = _read(tile)
-    return rows * columns
+def _reads(size, side, halo):
+    """Pixels that all tiles along an axis read."""
+    return sum(part.last - part.first for part in halo_parts(size, side, halo))
