@@ -97,13 +97,14 @@ def compile(model, precision="float32", threads=None, progress=None) -> Upscaler
     (1, 3, 10, 14)
     """
     network = model if isinstance(model, Model) else load(model)
-    threads = len(os.sched_getaffinity(0)) if threads is None else threads
+    threads = _processors() if threads is None else threads
     if precision not in PRECISIONS:
         raise BadInput(f"the precision is {precision!r}, expected one of {', '.join(PRECISIONS)}; choose one")
     if precision == "bfloat16" and not cpu.target().bf16:
         raise BadInput(f"bfloat16 was asked for and there are {cpu.target().line}; take float32")
     if not isinstance(threads, int) or threads < 1:
         raise BadInput(f"{threads} threads were asked for, expected 1 or more; leave it out for all there are")
+    _check_nothing_is_carried(network.parameters)
     built = _NETWORKS[network.architecture.NAME](network, precision, threads)
     ready(built.needed(), progress or _say)
     return Upscaler(network, built, precision, threads)
@@ -113,6 +114,18 @@ def first_use(kernels: int) -> str:
     """What people are told when kernels are compiled."""
     count = f"{kernels} kernel{'s' if kernels > 1 else ''}"
     return f"karat compiles {count} once: {cpu.target().line}, kept in {folder().parent}"
+
+
+def _processors():
+    """That this process may use; not every system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check_nothing_is_carried(parameters):
+    """Raise BadInput for `Model.carrying`: kernels fold constants in, and would pass over a package's own."""
+    for name in parameters:
+        if (":" in name and not name.endswith(":query.value")) or name.endswith((".eps", ".slope")):
+            raise BadInput(f"the model carries a package's {name}, expected a trained network; compile that one")
 
 
 def _say(name, done, total):

@@ -23,10 +23,10 @@ def to_map(pixels):
 def clear_outside(feature_map, height, width):
     """Zero what lies below row ``height`` and right of column ``width``, for a convolution that pads with zeros."""
     lanes = feature_map.reshape(*feature_map.shape[:3], 4, 4)
-    if height % 4:
-        lanes[-1, :, :, height % 4 :] = 0
-    if width % 4:
-        lanes[:, -1, :, :, width % 4 :] = 0
+    lanes[height // 4 : -(-height // 4), :, :, height % 4 :] = 0  # the block that the last row is in, if it is cut
+    lanes[:, width // 4 : -(-width // 4), :, :, width % 4 :] = 0
+    feature_map[-(-height // 4) :] = 0  # whole blocks: behind an upsampling there may be some
+    feature_map[:, -(-width // 4) :] = 0
 
 
 def copy_map(source, target, threads):

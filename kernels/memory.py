@@ -27,6 +27,21 @@ def copied(values, dtype=np.float32) -> np.ndarray:
     return target
 
 
+def laid_out(sizes: dict[str, int], start=0) -> tuple[dict[str, int], int]:
+    """Where parts of one buffer begin, behind one another and aligned, and where the last one ends; all in bytes.
+
+    Examples
+    --------
+    >>> laid_out({"a": 4, "b": 64})
+    ({'a': 0, 'b': 64}, 128)
+    """
+    starts = {}
+    for name, size in sizes.items():
+        starts[name] = start
+        start += -(-size // ALIGNMENT) * ALIGNMENT
+    return starts, start
+
+
 def address(array: np.ndarray) -> int:
     """Of the first element. Whoever uses it keeps the array: NumPy frees what nothing refers to."""
     return array.ctypes.data

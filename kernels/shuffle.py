@@ -12,12 +12,11 @@ from functools import partial
 from llvmlite import ir
 
 from .cache import kernel
-from .maps import to_map
 from .memory import address, aligned, copied
 from .simd import F32, LANES, VECTOR_BYTES, Emitter, Record, emitted
 from .threads import run
 
-MAP = Record("source target block_columns channels")  # channels of the target
+MAP = Record("source target block_columns channels factor")  # channels of the target
 PICTURE = Record("source target row_bytes plane_bytes block_columns channels factor means")
 
 
@@ -74,6 +73,35 @@ def _origin(factor, phases, block, lane):
     y, x = 4 * (block // factor) + lane // 4, 4 * (block % factor) + lane % 4
     phase = (y % factor) * factor + x % factor if phases > 1 else 0
     return phase, (y // factor) * 4 + x // factor
+
+
+def any_shuffled_row(e: Emitter, words, row):
+    """A pixel shuffle by any factor, pixel by pixel: for networks larger than the published ones."""
+    words, builder = MAP.read(e, words), e.builder
+    factor, four = words.factor, e.integer(4)
+    phases = builder.mul(factor, factor)
+    target_columns = builder.mul(words.block_columns, factor)
+
+    def block(b, _):  # of the factor rows of blocks that a row becomes
+        top, left = (builder.mul(four, n) for n in (builder.sdiv(b, target_columns), builder.srem(b, target_columns)))
+        target = e.at(words.target, (e.at(b, (row, factor, target_columns)), words.channels, VECTOR_BYTES))
+        for lane in range(LANES):
+            y, x = e.at(top, lane // 4), e.at(left, lane % 4)
+            phase = e.at(builder.srem(x, factor), (builder.srem(y, factor), factor))
+            y, x = builder.sdiv(y, factor), builder.sdiv(x, factor)  # of the source
+            source = e.at(builder.sdiv(x, four), (row, words.block_columns))
+            source = e.at(words.source, (source, words.channels, phases, VECTOR_BYTES), (phase, VECTOR_BYTES))
+            source = e.at(source, (y, 16), (builder.srem(x, four), 4))
+
+            def channel(c, _, source=source, lane=lane):
+                pixel = e.load(e.at(source, (c, phases, VECTOR_BYTES)), 0, F32)
+                e.store(pixel, e.at(target, (c, VECTOR_BYTES)), 4 * lane)
+                return []
+
+            e.loop(words.channels, [], channel)
+        return []
+
+    e.loop(builder.mul(factor, target_columns), [], block)
 
 
 def picture_row(e: Emitter, factor, words, row):
@@ -140,6 +168,17 @@ def shuffle3_row(words, row):
 
 
 @emitted
+def _any_shuffle(e, words, row):
+    any_shuffled_row(e, words, row)
+
+
+@kernel
+def any_shuffle_row(words, row):
+    """`any_shuffled_row`."""
+    _any_shuffle(words, row)
+
+
+@emitted
 def _nearest2(e, words, row):
     upsampled_row(e, 2, 1, words, row)
 
@@ -200,9 +239,7 @@ PICTURES = {1: picture1_row, 2: picture2_row, 3: picture3_row, 4: picture4_row}
 
 def pixel_shuffle(source, factor, threads=1):
     """A (H/4, W/4, C factor^2, 16) map as (factor H/4, factor W/4, C, 16)."""
-    if factor not in SHUFFLES:
-        return _any_shuffle(source, factor)
-    return _upsample(SHUFFLES[factor], source, factor, source.shape[2] // factor**2, threads)
+    return _upsample(SHUFFLES.get(factor, any_shuffle_row), source, factor, source.shape[2] // factor**2, threads)
 
 
 def upsample_nearest(source, threads=1):
@@ -213,21 +250,15 @@ def upsample_nearest(source, threads=1):
 def _upsample(row_kernel, source, factor, channels, threads):
     rows, columns = source.shape[:2]
     target = aligned((factor * rows, factor * columns, channels, LANES))
-    words = MAP.pack(source=address(source), target=address(target), block_columns=columns, channels=channels)
+    words = MAP.pack(
+        source=address(source), target=address(target), block_columns=columns, channels=channels, factor=factor
+    )
 
     def one(row, thread):
         row_kernel(address(words), row)
 
     run(threads, [partial(one, row) for row in range(rows)])
     return target
-
-
-def _any_shuffle(source, factor):
-    """By NumPy, for factors that no published network has."""
-    rows, columns, channels = source.shape[:3]
-    parts = source.reshape(rows, columns, channels // factor**2, factor, factor, 4, 4)
-    pixels = parts.transpose(2, 0, 5, 3, 1, 6, 4).reshape(-1, 4 * rows * factor, 4 * columns * factor)
-    return to_map(pixels)
 
 
 def write_picture(source, factor, multiplier, means, target, threads=1):
@@ -243,7 +274,7 @@ def write_picture(source, factor, multiplier, means, target, threads=1):
         A view whose last axis is contiguous.
     """
     if factor not in PICTURES:
-        source, factor = _any_shuffle(source, factor), 1
+        source, factor = pixel_shuffle(source, factor, threads), 1
     means, multiplier = copied(means), copied([multiplier])
     words = PICTURE.pack(
         source=address(source),

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from .attention import SCORE_ROW
-from .memory import address, aligned
+from .memory import address, aligned, laid_out
 from .swin_layer import PLACE, swin_row_bfloat16, swin_row_float32
 from .swin_pack import mask_panels, patchwise
 from .swin_window import PANEL
@@ -39,16 +39,15 @@ class SwinBlocks:
             "masked": keys * keys * 4 if shift else 0,
             "offsets": 8 * window * window,
         }
-        self.parts = {}
-        for name, size in sizes.items():
-            self.parts[name] = start
-            start += -(-size // 64) * 64
+        self.parts, self.scratch_bytes = laid_out(sizes, start)
         if precision == "float32":
             self.parts["p"] = self.parts["s"]  # in place
-        self.scratch_bytes = start
-        self.scratch = [aligned(start, np.uint8) for _ in range(threads)]
 
-    def __call__(self, layer, feature_map, height, width):
+    def scratch(self):
+        """Memory of every thread for one picture: pictures that are computed at the same time must not share it."""
+        return [aligned(self.scratch_bytes, np.uint8) for _ in range(self.threads)]
+
+    def __call__(self, layer, feature_map, height, width, scratch):
         """Take a (H/4, W/4, C, 16) map through a block, in place; height and width are multiples of the window."""
         place = PLACE.pack(
             map=address(feature_map),
@@ -68,6 +67,6 @@ class SwinBlocks:
         )
 
         def window_row(row, thread):
-            self.kernel(address(layer.words), address(place), address(self.scratch[thread]), row)
+            self.kernel(address(layer.words), address(place), address(scratch[thread]), row)
 
         run(self.threads, [partial(window_row, row) for row in range(height // self.window)])

@@ -13,7 +13,7 @@ from ..refimpl.models.swin_blocks import EPS
 from ..refimpl.ops import attention_mask, relative_position_bias
 from .attention import QUERIES, VALUE_ROWS
 from .linear import ROWS
-from .memory import address, aligned, copied
+from .memory import address, aligned, copied, laid_out
 from .pointwise import LOG2_E
 from .simd import LANES, VECTOR_BYTES
 from .swin_layer import LAYER
@@ -182,23 +182,20 @@ def _pack_groups(rows, pairs):
 def _places(heads, group, key_rows, value_rows, words, channels):
     """Where a panel's tensors lie in the scratch, and the steps from head to head, in bytes."""
     rows = min(VALUE_ROWS, key=lambda rows: (-(-value_rows // rows) * rows, -rows))
+    qk, v, hidden = (words[f"{name}_tiles"] * ROWS for name in ("qk", "v", "fc1"))
     sizes = {
         "x": VECTORS * 8,
         "gathered": VECTORS * words["proj_tiles"] * ROWS * VECTOR_BYTES,
         "n": words["steps"] * ROW,
         "o": (heads * value_rows + rows) * ROW // channels,
-        "q": words["qk_tiles"] * ROWS * ROW // channels,
-        "v": (words["v_tiles"] * ROWS + rows) * ROW // channels,
+        "q": max(qk + v + rows, hidden) * ROW // channels,
     }
-    starts, end = {}, 0
-    for name, size in sizes.items():
-        starts[name] = end
-        end += -(-size // 64) * 64
-    starts["hidden"] = starts["q"]  # queries, keys and values are done with when the MLP begins
-    end = max(end, starts["hidden"] + words["fc1_tiles"] * ROWS * ROW // channels)
+    starts, end = laid_out(sizes)
     return starts | {
         "gathered_bytes": words["proj_tiles"] * ROWS * VECTOR_BYTES,
+        "hidden": starts["q"],  # queries, keys and values are done with when the MLP begins
         "k": starts["q"] + group * key_rows * ROW // channels,
+        "v": starts["q"] + qk * ROW // channels,
         "head_steps": key_rows // channels,
         "key_bytes": key_rows * ROW // channels,
         "value_bytes": value_rows * ROW // channels,

@@ -78,16 +78,15 @@ class SwinIR:
         if "patch_embed.norm" in self.norms:
             self.norms["patch_embed.norm"](x, self.threads)
         self._add_positions(x, size)
+        scratch = self.blocks.scratch()
         for group, residual in zip(self.groups, self.residuals, strict=True):
             copy_map(x, work, self.threads)
             for layer in group:
-                self.blocks(layer, work, *size)
+                self.blocks(layer, work, *size, scratch)
                 done()
-            clear_outside(work, *size)
-            residual(work, x, x, self.threads)
+            residual(work, x, x, size)
         self.norms["norm"](x, self.threads)
-        clear_outside(x, *size)
-        self.after_body(x, work, None, self.threads)
+        self.after_body(x, work, None, size)
         self.first(pixels, work, work, self.threads)
         return work
 
@@ -146,16 +145,17 @@ class SwinIR:
 
     def _residual(self, name):
         """The convolution at the end of a group: one, or three with leaky ReLUs between."""
-        if self._has(name):
-            return self._convolution(name)
-        three = [self._convolution(f"{name}.{index}", slope) for index, slope in ((0, 0.2), (2, 0.2), (4, 1.0))]
+        steps = ((f"{name}.0", 0.2), (f"{name}.2", 0.2), (f"{name}.4", 1.0))
+        *before, last = [self._convolution(*step) for step in ([(name, 1.0)] if self._has(name) else steps)]
 
-        def run(source, target, residual, threads):
-            for packed in three[:2]:
+        def run(source, target, residual, size):
+            for packed in before:
+                clear_outside(source, *size)
                 between = aligned((*source.shape[:2], packed.out_channels, 16))
-                packed(source, between, None, threads)
+                packed(source, between, None, self.threads)
                 source = between
-            three[2](source, target, residual, threads)
+            clear_outside(source, *size)
+            last(source, target, residual, self.threads)
 
         return run
 

@@ -10,7 +10,7 @@ from ..refimpl.models.swinir_config import factors
 from ..refimpl.models.swinir_derive import upsample_convolutions
 from .maps import clear_outside
 from .memory import aligned
-from .shuffle import PICTURES, SHUFFLES, nearest2_row, pixel_shuffle, upsample_nearest, write_picture
+from .shuffle import PICTURES, SHUFFLES, any_shuffle_row, nearest2_row, pixel_shuffle, upsample_nearest, write_picture
 
 BAND = 16  # rows of blocks at a time
 HALO = 1  # rows of blocks above and below: a tail looks at most 2.5 pixels far
@@ -62,7 +62,7 @@ class Tail:
             "": self._no_upsampler,
         }
         build[config.upsampler]()
-        self.kernels.append(PICTURES[self.factor if self.factor in PICTURES else 1])
+        self.kernels += [PICTURES[self.factor]] if self.factor in PICTURES else [any_shuffle_row, PICTURES[1]]
 
     def __call__(self, features, pixels, size, mean, out):
         """Write the picture.
@@ -115,10 +115,9 @@ class Tail:
         self._append(layers, packed.name, run, packed.out_channels)
 
     def _shuffle(self, name, factor):
-        known = factor in SHUFFLES
-        self.kernels += [SHUFFLES[factor]] if known else []
+        self.kernels.append(SHUFFLES.get(factor, any_shuffle_row))
         channels = self.steps[-1].channels // factor**2
-        title = f"{'' if known else 'slow: '}pixel shuffle x{factor}"
+        title = f"pixel shuffle x{factor}"
         self._append((name,), title, lambda y, _: pixel_shuffle(y, factor, self.threads), channels, factor)
 
     def _pixelshuffle(self):

@@ -110,7 +110,7 @@ class WinogradConv:
     def __init__(self, weight, bias, slope=1.0):
         self.out_channels, self.in_channels = weight.shape[:2]
         self.packed, self.bias, self.slope = pack(weight), copied(bias), slope
-        self._scratch: tuple[int, list[Scratch]] = 0, []
+        self._idle: list[tuple[int, list[Scratch]]] = []  # of the last picture; whoever works takes it out
 
     def __call__(self, source, target, residual=None, threads=1):
         """Convolve a (H/4, W/4, C, 16) map into a (H/4, W/4, N, 16) one; ``residual`` is added, and may be the target.
@@ -118,7 +118,11 @@ class WinogradConv:
         Lanes of the source outside the picture must be zero; those of the target will not be.
         """
         width = source.shape[1]
-        if self._scratch[0] != width or len(self._scratch[1]) != threads:
-            sizes = scratch_sizes(width, self.in_channels)
-            self._scratch = width, [Scratch(sizes) for _ in range(threads)]
-        convolve(source, self.packed, self.bias, target, residual, self.slope, threads, self._scratch[1])
+        try:
+            known, scratch = self._idle.pop()
+        except IndexError:
+            known, scratch = 0, []
+        if known != width or len(scratch) != threads:
+            scratch = [Scratch(scratch_sizes(width, self.in_channels)) for _ in range(threads)]
+        convolve(source, self.packed, self.bias, target, residual, self.slope, threads, scratch)
+        self._idle = [(width, scratch)]

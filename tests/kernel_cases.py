@@ -1,0 +1,292 @@
+"""Random blocks and maps, their twins, and buffers with guard zones, for the tests of the kernels."""
+
+import importlib
+import pkgutil
+from contextlib import contextmanager
+
+import numpy as np
+from hypothesis import strategies as st
+
+import karat.kernels
+from karat.kernels import memory, swin, swin_pack
+from karat.kernels.maps import clear_outside, to_map
+from karat.kernels.pointwise import LOG2_E
+from karat.refimpl.metrics import relative_rms
+from karat.refimpl.models.swin_blocks import EPS, swin_block
+from karat.refimpl.numerics.formats import Format, nearest
+from karat.refimpl.ops import (
+    attention_mask,
+    cyclic_shift,
+    gelu,
+    layer_norm,
+    linear,
+    relative_position_bias,
+    window_partition,
+    window_reverse,
+)
+from karat.refimpl.ops.window_attention import split_heads
+
+U = 2.0**-24  # unit roundoff of float32
+BFLOAT16 = Format("bfloat16", 8, -126, float.fromhex("0x1.fep127"))
+PRECISIONS = ["float32"] + (["bfloat16"] if karat.kernels.cpu.target().bf16 else [])
+ENOUGH = 3000  # numbers: the error of a few is luck, of a twin's too
+
+
+def assert_no_worse(golden, twin, fast):
+    """The rule of every kernel: relative rms error at most twice that of the twin, and one rounding of the result.
+
+    The floor is what storing the exact result would do: every number moves by at most U of itself, and so does their
+    rms. Twice, because the kernel may add in another order than the twin.
+    """
+    golden, twin, fast = (np.asarray(value, np.float64) for value in (golden, twin, fast))
+    assert np.isfinite(fast).all()
+    allowed = 2 * relative_rms(golden, twin) + U
+    assert relative_rms(golden, fast) <= allowed, (relative_rms(golden, fast), allowed)
+
+
+# maps
+
+
+def from_map(feature_map, height, width):
+    """(H/4, W/4, C, 16) as (C, H, W)."""
+    rows, columns, channels = feature_map.shape[:3]
+    pixels = feature_map.reshape(rows, columns, channels, 4, 4).transpose(2, 0, 3, 1, 4)
+    return pixels.reshape(channels, 4 * rows, 4 * columns)[:, :height, :width].copy()
+
+
+def dirty_map(pixels):
+    """A map whose lanes outside the picture hold numbers, as kernels leave them."""
+    feature_map = to_map(pixels)
+    outside = to_map(np.ones_like(pixels)) == 0
+    feature_map[outside] = 7
+    return feature_map
+
+
+def clean_map(pixels):
+    """A map that a convolution may read."""
+    feature_map = dirty_map(pixels)
+    clear_outside(feature_map, *pixels.shape[1:])
+    return feature_map
+
+
+# buffers between guard zones
+
+
+SIGNAL = np.uint16(0x7FA0)  # a signalling NaN in float32 and bfloat16: not even adding something leaves its bits
+
+
+class Guards:
+    """Buffers between two zones of NaN, of which kernels must leave every bit.
+
+    Attributes
+    ----------
+    poison : bool
+        Whether new buffers are full of NaN too: what is made while a network runs must not count on zeros.
+    memories : list
+        (all bytes, first, last) of every buffer.
+    panel_gaps, gaps : list of int
+        Offsets of the zones between the parts of a panel and of the scratch behind the panels, of the last layout.
+    """
+
+    ZONE = 1024
+
+    def __init__(self):
+        self.poison, self.memories, self.panel_gaps, self.gaps = False, [], [], []
+
+    def aligned(self, shape, dtype=np.float32):
+        """`memory.aligned`, guarded."""
+        count = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        whole = np.full(count // 2 + self.ZONE + memory.ALIGNMENT, SIGNAL).view(np.uint8)
+        first = self.ZONE + -(whole.ctypes.data + self.ZONE) % memory.ALIGNMENT
+        if not self.poison:
+            whole[first : first + count] = 0
+        self.memories.append((whole, first, first + count))
+        return whole[first : first + count].view(dtype).reshape(shape)
+
+    def laid_out(self, sizes, start=0):
+        """`memory.laid_out` with a zone behind every part."""
+        gaps, starts = [], {}
+        for name, size in sizes.items():
+            starts[name] = start
+            gaps.append(start + size)  # the rest of its last line belongs to the zone
+            start += -(-size // memory.ALIGNMENT) * memory.ALIGNMENT + memory.ALIGNMENT
+        if "x" in sizes:
+            self.panel_gaps = gaps
+        else:
+            self.gaps = gaps
+        return starts, start
+
+    def check(self, blocks=None, layer=None):
+        """Every zone is as it was; with the zones inside the scratch of the blocks, of one layer."""
+        assert self.memories
+        for whole, first, last in self.memories:
+            assert _untouched(whole, 0, first), "written before a buffer"
+            assert _untouched(whole, last, len(whole)), "written behind a buffer"
+        if blocks is None:
+            return
+        scratches = [whole[a:b] for whole, a, b in self.memories if b - a == blocks.scratch_bytes]
+        assert scratches
+        places = [p * layer.panel_bytes + gap for p in range(blocks.panels) for gap in self.panel_gaps]
+        for scratch in scratches:
+            for place in [*places, *self.gaps]:
+                end = (-(-place // memory.ALIGNMENT) + 1) * memory.ALIGNMENT
+                assert _untouched(scratch, place, end), f"written between parts of the scratch, at {place}"
+
+
+def _untouched(memory, first, last):
+    odd = np.arange(first, last) % 2
+    return (memory[first:last] == np.where(odd, SIGNAL >> 8, SIGNAL & 0xFF)).all()
+
+
+@contextmanager
+def guarded():
+    """Give every module of the kernels guarded buffers; checks them at the end."""
+    guards, real = Guards(), (memory.aligned, memory.laid_out)
+    modules = [importlib.import_module(f"karat.kernels.{m.name}") for m in pkgutil.iter_modules(karat.kernels.__path__)]
+    places = [(m, name) for m in modules for name in ("aligned", "laid_out") if getattr(m, name, None) in real]
+    assert {m for m, name in places if name == "laid_out"} >= {swin, swin_pack}
+    before = [getattr(*place) for place in places]
+    try:
+        for module, name in places:
+            setattr(module, name, getattr(guards, name))
+        yield guards
+    finally:
+        for (module, name), value in zip(places, before, strict=True):
+            setattr(module, name, value)
+    guards.check()
+
+
+# Swin blocks
+
+
+@st.composite
+def swin_cases(draw, windows=tuple(range(2, 17))):
+    """What `Swin` takes."""
+    window = draw(st.sampled_from(windows), label="window")
+    return {
+        "window": window,
+        "shift": draw(st.sampled_from([0, window // 2]), label="shift"),
+        "channels": draw(st.integers(2, 33), label="channels"),
+        "heads": draw(st.integers(1, 4), label="heads"),
+        "keys": draw(st.integers(1, 12), label="channels of a head's queries and keys"),
+        "values": draw(st.integers(1, 12), label="channels of a head's values"),
+        "hidden": draw(st.integers(1, 50), label="hidden"),
+        "qkv_bias": draw(st.booleans(), label="qkv bias"),
+        "grid": (draw(st.integers(1, 3), label="rows of windows"), draw(st.integers(1, 3), label="columns")),
+        "seed": draw(st.integers(0, 2**32 - 1), label="seed"),
+    }
+
+
+class Swin:
+    """A random block with its input, its golden result and twins."""
+
+    def __init__(self, window, shift, channels, heads, keys, values, hidden, qkv_bias, grid, seed):
+        rng = np.random.default_rng(seed)
+        self.window, self.shift, self.heads, self.channels = window, shift, heads, channels
+        self.scale = float(rng.uniform(0.2, 1))
+        rows = heads * (2 * keys + values)
+        shapes = {
+            **{f"norm{i}.{kind}": (channels,) for i in (1, 2) for kind in ("weight", "bias")},
+            "attn.qkv.weight": (rows, channels),
+            "attn.qkv.bias": (rows,),
+            "attn.proj.weight": (channels, heads * values),
+            "attn.proj.bias": (channels,),
+            "attn.relative_position_bias_table": ((2 * window - 1) ** 2, heads),
+            "mlp.fc1.weight": (hidden, channels),
+            "mlp.fc1.bias": (hidden,),
+            "mlp.fc2.weight": (channels, hidden),
+            "mlp.fc2.bias": (channels,),
+        }
+        if not qkv_bias:
+            del shapes["attn.qkv.bias"]
+        self.parameters = {
+            name: rng.normal(0, 1.5 * shape[-1] ** -0.5 if name.endswith("weight") else 0.5, shape).astype(np.float32)
+            for name, shape in shapes.items()
+        }
+        for i in (1, 2):
+            self.parameters[f"norm{i}.weight"] = rng.uniform(0.5, 1.5, channels).astype(np.float32)
+        self.size = tuple(window * n for n in grid)
+        count = -(-ENOUGH // (channels * self.size[0] * self.size[1]))
+        self.x = rng.normal(0, 1, (count, channels, *self.size)).astype(np.float32)  # (B, C, H, W)
+
+    def _tokens(self, dtype):
+        return self.x.reshape(*self.x.shape[:2], -1).swapaxes(1, 2).astype(dtype)  # (B, H W, C)
+
+    def _picture(self, tokens):
+        return tokens.swapaxes(1, 2).reshape(self.x.shape)
+
+    def reference(self, dtype):
+        """By refimpl, (B, C, H, W)."""
+        named = {f"b.{name}": value.astype(dtype) for name, value in self.parameters.items()}
+        arguments = (self.size, self.heads, self.window, self.shift, self.scale)
+        for _, last in swin_block("b", named, self._tokens(dtype), *arguments):
+            y = last
+        return self._picture(y)
+
+    def bfloat16_twin(self):
+        """The block with what the kernel rounds to bfloat16 rounded; the rest in float64."""
+        p = {name: value.astype(np.float64) for name, value in self.parameters.items()}
+        x = self._tokens(np.float64)
+        y = x + self._linear(self._attention(x, p), p["attn.proj.weight"], p["attn.proj.bias"])
+        hidden = self._linear(self._norm(y), *_folded(p, "mlp.fc1", "norm2"))
+        return self._picture(y + self._linear(_rounded(gelu(hidden)), p["mlp.fc2.weight"], p["mlp.fc2.bias"]))
+
+    def _norm(self, x):
+        return _rounded(layer_norm(x, np.ones(self.channels), np.zeros(self.channels), EPS))
+
+    @staticmethod
+    def _linear(x, weight, bias):
+        return linear(x, _rounded(weight), bias)
+
+    def _attention(self, x, p):
+        weight, bias = _folded(p, "attn.qkv", "norm1")
+        inner = p["attn.proj.weight"].shape[1]
+        keys = (len(weight) - inner) // 2
+        factor = np.ones(len(weight))
+        factor[:keys] = self.scale * LOG2_E
+        qkv = _rounded(self._linear(self._norm(x), weight * factor[:, None], bias * factor))
+        windows = window_partition(cyclic_shift(qkv.reshape(len(x), *self.size, -1), self.shift), self.window)
+        q, k, v = split_heads(windows, self.heads, inner // self.heads)
+        scores = q @ k.swapaxes(-2, -1)
+        scores += LOG2_E * relative_position_bias(p["attn.relative_position_bias_table"], self.window)
+        if self.shift:
+            mask = LOG2_E * attention_mask(*self.size, self.window, self.shift)
+            scores = (scores.reshape(len(x), len(mask), *scores.shape[1:]) + mask[:, None]).reshape(scores.shape)
+        weights = 2.0 ** (scores - scores.max(-1, keepdims=True))
+        summed = (_rounded(weights) @ v) / weights.sum(-1, keepdims=True)  # (B nW, heads, N, dv)
+        summed = _rounded(summed).swapaxes(1, 2).reshape(*windows.shape[:2], inner)
+        return cyclic_shift(window_reverse(summed, *self.size), -self.shift).reshape(*x.shape[:2], inner)
+
+    def twin(self, precision):
+        """The plain one of that precision."""
+        return self.reference(np.float32) if precision == "float32" else self.bfloat16_twin()
+
+    def packed(self, precision):
+        """(layer, maker of blocks) ready for `run`."""
+        arguments = (self.heads, self.window, self.shift, self.scale, precision)
+        return swin_pack.pack_swin_layer(self.parameters, *arguments)
+
+    def run(self, precision, threads=1, change=None):
+        """On the kernel, between guards; ``change(blocks, layer)`` makes a mutant."""
+        with guarded() as guards:
+            layer = self.packed(precision)
+            blocks = swin.SwinBlocks([layer], precision, threads)
+            if change is not None:
+                change(blocks, layer)
+            guards.poison = True
+            scratch, result = blocks.scratch(), []
+            for pixels in self.x:
+                feature_map = dirty_map(pixels)
+                blocks(layer, feature_map, *self.size, scratch)
+                result.append(from_map(feature_map, *self.size))
+            guards.check(blocks, layer)
+        return np.stack(result)
+
+
+def _rounded(values):
+    return nearest(values, BFLOAT16)
+
+
+def _folded(p, layer, norm):
+    weight, bias = p[f"{layer}.weight"], p.get(f"{layer}.bias", 0)
+    return weight * p[f"{norm}.weight"], bias + weight @ p[f"{norm}.bias"]

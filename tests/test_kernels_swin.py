@@ -1,0 +1,260 @@
+"""The fused Swin block agrees with the plain one, for every window, width and number of threads."""
+
+import gc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kernel_cases import PRECISIONS, Guards, Swin, assert_no_worse, guarded, swin_cases
+
+from karat.kernels import swin, swin_pack
+from karat.kernels.swin_layer import LAYER
+
+CASE = {
+    "window": 8,
+    "shift": 4,
+    "channels": 18,
+    "heads": 3,
+    "keys": 5,
+    "values": 7,
+    "hidden": 21,
+    "qkv_bias": True,
+    "grid": (2, 3),
+    "seed": 5,
+}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@given(swin_cases(), st.integers(1, 3))
+def test_a_block_is_no_worse_than_its_twin(precision, drawn, threads):
+    case = Swin(**drawn)
+    assert_no_worse(case.reference(np.float64), case.twin(precision), case.run(precision, threads))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(("channels", "heads"), [(60, 6), (180, 6)])
+def test_the_published_widths(precision, channels, heads):
+    width = channels // heads
+    case = Swin(8, 4, channels, heads, width, width, 2 * channels, True, (2, 2), 0)
+    assert_no_worse(case.reference(np.float64), case.twin(precision), case.run(precision))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_bits_do_not_depend_on_threads_or_on_chance(precision):
+    case = Swin(**CASE)
+    layer = case.packed(precision)
+    feature_maps = []
+    for threads in (1, 2, *[4] * 250):
+        blocks = swin.SwinBlocks([layer], precision, threads)
+        feature_map = swin_pack.copied(_map(case))
+        blocks(layer, feature_map, *case.size, blocks.scratch())
+        feature_maps.append(feature_map.tobytes())
+    assert len(set(feature_maps)) == 1
+
+
+def _map(case):
+    from karat.kernels.maps import to_map
+
+    return to_map(case.x[0])
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("window", [7, 12])
+def test_bits_do_not_depend_on_what_ran_before(precision, window):
+    """An odd width and windows that leave lanes free: nothing of the scratch is read that was not written."""
+    case = Swin(**CASE | {"window": window, "shift": 0, "channels": 15, "grid": (1, 2)})
+    layer = case.packed(precision)
+    blocks = swin.SwinBlocks([layer], precision, 1)
+    results = []
+    for content in (0, 0x7F, 0xFF):
+        scratch, feature_map = blocks.scratch(), _map(case)
+        scratch[0][...] = content
+        blocks(layer, feature_map, *case.size, scratch)
+        results.append(feature_map.tobytes())
+    assert len(set(results)) == 1
+
+
+def test_a_packed_block_owns_all_memory_that_it_names():
+    case = Swin(**CASE)
+    for precision in PRECISIONS:
+        layer = case.packed(precision)
+        owned = [(array.ctypes.data, array.ctypes.data + array.nbytes) for array in layer.arrays]
+        words = dict(zip(LAYER.names, layer.words.tolist(), strict=True))
+        addresses = [name for name in words if name in ("share", "eps", "bias") or name.endswith(("_weight", "_bias"))]
+        assert len(addresses) == 13
+        for name in addresses:
+            assert any(first <= words[name] < last for first, last in owned), name
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_nothing_is_freed_early(precision):
+    """Between packing and running, others take and fill as much memory as there is to take."""
+    case = Swin(**CASE)
+    layer = case.packed(precision)
+    blocks = swin.SwinBlocks([layer], precision, 2)
+    case.parameters, kept = None, case
+    gc.collect()
+    garbage = [np.full(array.nbytes + 64, 0xFF, np.uint8) for array in [*layer.arrays, blocks.mask] * 20]
+    feature_map = _map(kept)
+    blocks(layer, feature_map, *kept.size, blocks.scratch())
+    del garbage
+    again = Swin(**CASE)
+    fresh = _map(again)
+    layer = again.packed(precision)
+    blocks = swin.SwinBlocks([layer], precision, 1)
+    blocks(layer, fresh, *again.size, blocks.scratch())
+    np.testing.assert_array_equal(feature_map, fresh)
+
+
+# mutants
+
+
+def _words(layer, **change):
+    words = dict(zip(LAYER.names, layer.words.tolist(), strict=True))
+    layer.words = LAYER.pack(**words | {name: f(words) for name, f in change.items()})
+
+
+def _no_mask(blocks, layer):
+    blocks.mask[...] = 0
+
+
+def _mask_of_another_window(blocks, layer):
+    blocks.mask[:2] = blocks.mask[1::-1].copy()
+
+
+def _shift_off(blocks, layer):
+    layer.shift -= 1
+
+
+def _no_shift(blocks, layer):
+    layer.shift = 0
+
+
+def _keys_of_the_next_head(blocks, layer):
+    _words(layer, k=lambda w: w["k"] + w["key_bytes"])
+
+
+def _values_off_by_one(blocks, layer):
+    _words(layer, value_bytes=lambda w: w["value_bytes"] - 256)
+
+
+def _eps_of_another_size(blocks, layer):
+    layer.arrays[0][1] = 1  # 1e-2 is below what bfloat16 tells
+
+
+def _mean_of_other_channels(blocks, layer):
+    _words(layer, channels=lambda w: w["channels"] - 1)
+
+
+def _bias_transposed(blocks, layer):
+    _bias(layer)[...] = np.ascontiguousarray(_bias(layer).swapaxes(1, 2))
+
+
+def _bias_of_the_next_token(blocks, layer):
+    _bias(layer)[...] = np.roll(_bias(layer), 1, axis=1)
+
+
+def _bias(layer):
+    return layer.arrays[1].reshape(-1, 64, 64)  # (heads, keys, queries) of one panel
+
+
+def _a_bias_dropped(blocks, layer):
+    layer.arrays[3][...] = 0
+
+
+def _a_weight_of_the_next_row(blocks, layer):
+    _words(layer, v_weight=lambda w: w["v_weight"] + 4)
+
+
+WRONG = [_no_mask, _mask_of_another_window, _shift_off, _no_shift, _keys_of_the_next_head, _values_off_by_one]
+WRONG += [_eps_of_another_size, _mean_of_other_channels, _bias_transposed, _bias_of_the_next_token, _a_bias_dropped]
+WRONG += [_a_weight_of_the_next_row]
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("change", [None, *WRONG], ids=lambda f: f.__name__ if f else "none")
+def test_a_wrong_block_is_caught(precision, change):
+    case = Swin(**CASE)
+    golden, twin, fast = case.reference(np.float64), case.twin(precision), case.run(precision, 1, change)
+    if change is None:
+        return assert_no_worse(golden, twin, fast)
+    with pytest.raises(AssertionError):
+        assert_no_worse(golden, twin, fast)
+    return None
+
+
+def _packed_wrongly(case, what):
+    """Parameters that lead to what forgetting a step of the packing would."""
+    p = dict(case.parameters)
+    if what == "scale not folded":
+        case.scale = 1.0
+    elif what == "norm not folded":
+        p["norm1.weight"] = np.ones_like(p["norm1.weight"])
+    elif what == "norm's bias not folded":
+        p["norm2.bias"] = np.zeros_like(p["norm2.bias"])
+    elif what == "heads of proj in another order":
+        p["attn.proj.weight"] = np.roll(p["attn.proj.weight"], 7, axis=1)
+    case.parameters = p
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(
+    "what", ["scale not folded", "norm not folded", "norm's bias not folded", "heads of proj in another order"]
+)
+def test_wrong_packing_is_caught(precision, what):
+    case = Swin(**CASE)
+    golden, twin = case.reference(np.float64), case.twin(precision)
+    _packed_wrongly(case, what)
+    with pytest.raises(AssertionError):
+        assert_no_worse(golden, twin, case.run(precision))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_dropped_residual_is_caught(precision):
+    case = Swin(**CASE)
+    with pytest.raises(AssertionError):
+        assert_no_worse(case.reference(np.float64), case.twin(precision), case.run(precision) - case.x)
+
+
+def _smaller_panels(blocks, layer):
+    """As if the last part of a panel were forgotten in its size."""
+    _words(layer, panel_bytes=lambda w: w["panel_bytes"] - 64)
+
+
+def _one_tile(name):
+    def too_many(blocks, layer):
+        _words(layer, **{f"{name}_tiles": lambda w: w[f"{name}_tiles"] + 1})
+
+    return too_many
+
+
+def _scratch_too_small(blocks, layer):
+    blocks.scratch_bytes -= 128
+
+
+OUTSIDE = {
+    "a tile of proj too many": ({}, _one_tile("proj")),
+    "a tile of fc1 too many": ({"hidden": 96}, _one_tile("fc1")),
+    "panels overlap": ({"window": 12, "shift": 0}, _smaller_panels),
+    "scratch too small": ({"window": 7, "shift": 3}, _scratch_too_small),
+}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("what", OUTSIDE)
+def test_the_guards_see_what_is_written_outside(precision, what):
+    other, change = OUTSIDE[what]
+    case = Swin(**CASE | other)
+    case.run(precision)
+    with pytest.raises(AssertionError, match="written"):
+        case.run(precision, 1, change)
+
+
+def test_guards_see_a_single_byte():
+    for offset in (-1, 17):
+        with pytest.raises(AssertionError, match="written"), guarded() as guards:
+            guards.aligned(4, np.float32)
+            whole, first, _ = guards.memories[0]
+            whole[first + offset] = 0
+    assert Guards().aligned(3).shape == (3,)
