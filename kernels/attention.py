@@ -4,9 +4,10 @@ Scores are computed transposed, S[j][i] of key j and query i: the softmax over k
 stay in the lanes. Everything of one call lies in the first cache: 64 keys x 32 queries are 8 KB.
 """
 
-from .linear import PANEL, WIDE
+from .linear import WIDE
 from .pointwise import exp2
 from .simd import VECTOR_BYTES, Emitter
+from .swin_window import PANEL
 from .tiles import ROW, Float32, tile
 
 # vectors of queries, keys of a tile of scores, values of a tile of the weighted sum: what the registers hold
@@ -54,7 +55,7 @@ def _scores(operands, k, q, steps, bias, s, panel_bytes, panels):
     k, q : value
         Addresses, paired as ``operands`` has them; q at its first query.
     bias : value
-        Address of a row for every key, ROW bytes apart.
+        Address of a row of SCORE_ROW bytes for every key.
     s : value
         Address, rows of SCORE_ROW bytes.
     panel_bytes : value
@@ -66,9 +67,11 @@ def _scores(operands, k, q, steps, bias, s, panel_bytes, panels):
         panel = e.builder.sdiv(t, e.integer(PANEL // KEYS))
         inside = e.builder.srem(t, e.integer(PANEL // KEYS))
         keys = e.at(k, (panel, panel_bytes), (inside, 4 * KEYS))
-        at = e.at(bias, (t, KEYS * ROW))
-        start = [e.load(at, i * ROW + VECTOR_BYTES * j) for i in range(KEYS) for j in range(QUERIES)]
+        at = e.at(bias, (t, KEYS * SCORE_ROW))
+        start = [e.constant(0)] * (KEYS * QUERIES)
         sums = tile(operands, keys, q, ROW, steps, start, KEYS, QUERIES, w_step=ROW)
+        # biases come from afar: added at the end, nothing waits for them
+        sums = [e.add(value, e.load(at, i * VECTOR_BYTES)) for i, value in enumerate(sums)]
         for i, value in enumerate(sums):
             e.store(value, e.at(s, (t, KEYS * SCORE_ROW)), i * VECTOR_BYTES)
         for j in range(QUERIES):

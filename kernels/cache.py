@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numba
 from filelock import FileLock
@@ -42,7 +43,7 @@ class Kernel:
         given, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder())  # pyright: ignore
         try:
             # no fastmath: its flags would also let LLVM reorder what the emitters wrote, and fold (t + magic) - magic
-            self.compiled = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")(function)
+            self.compiled: Any = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")(function)
         finally:
             numba.config.CACHE_DIR = given  # pyright: ignore
         KERNELS[self.name] = self

@@ -1,7 +1,7 @@
 """LayerNorm of a panel of 64 tokens, without its weight and bias: they are in the layer behind it."""
 
-from .linear import VECTORS
-from .simd import VECTOR_BYTES, Emitter
+from .simd import I64, VECTOR_BYTES, Emitter
+from .swin_window import VECTORS
 from .tiles import ROW, Float32
 
 
@@ -12,7 +12,7 @@ def layer_norm(e: Emitter, form: type[Float32], x, channels, share, eps, y):
     ----------
     form : {Float32, BFloat16}
     x, y : value
-        Addresses: rows of float32, and tokens as ``form`` reads them.
+        Addresses: of the addresses of the panel's patches, and of tokens as ``form`` reads them.
     channels : value
     share, eps : value
         Addresses of 1 / channels and of eps, float32.
@@ -22,9 +22,10 @@ def layer_norm(e: Emitter, form: type[Float32], x, channels, share, eps, y):
 
 def _layer_norm(operands, x, channels, share, eps, y):
     e, each = operands.e, range(VECTORS)
+    patches = [e.load(x, 8 * j, I64, 8) for j in each]
 
     def row(k):
-        return [e.load(e.at(x, (k, ROW)), VECTOR_BYTES * j) for j in each]
+        return [e.load(e.at(patch, (k, VECTOR_BYTES))) for patch in patches]
 
     zero = [e.constant(0)] * VECTORS
     share = e.broadcast(share)

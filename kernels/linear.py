@@ -2,11 +2,10 @@
 
 from . import cpu
 from .pointwise import gelu
-from .simd import VECTOR_BYTES, Emitter
+from .simd import I64, VECTOR_BYTES, Emitter
+from .swin_window import VECTORS
 from .tiles import ROW, Float32, biases, tile
 
-PANEL = 64  # tokens
-VECTORS = PANEL // 16
 WIDE = cpu.target().vectors[0]  # vectors of a tile
 ROWS = cpu.target().rows
 
@@ -18,9 +17,10 @@ def linear(e: Emitter, form: type[Float32], kind, w, bias, x, steps, y, tiles, s
     ----------
     form : {Float32, BFloat16}
     kind : {"tokens", "weights", "gelu", "residual"}
-        What becomes of it: stored as tokens or as weights of another product, as tokens through GELU, or added to Y.
+        What becomes of it: stored as tokens or as weights of another product, as tokens through GELU, or added to the
+        panel's patches.
     w, bias, x, y : value
-        Addresses: packed weights, biases, tokens, result.
+        Addresses: packed weights, biases, tokens, result; for "residual" of the addresses of the panel's patches.
     steps, tiles : value
         Of the sum, and of ROWS rows of Y.
     spare : value, optional
@@ -36,16 +36,19 @@ def linear(e: Emitter, form: type[Float32], kind, w, bias, x, steps, y, tiles, s
 def _linear(operands, kind, w, bias, x, steps, y, tiles, spare):
     e = operands.e
     taken = e.builder.mul(steps, e.integer(4 * ROWS))  # bytes of a tile's weights
-    tile_bytes = ROWS * ROW // (1 if kind == "residual" else operands.channels)
+    tile_bytes = ROWS * ROW // operands.channels
     column_bytes = WIDE * VECTOR_BYTES // (operands.channels if kind == "weights" else 1)
 
     def tile_row(t, _):
-        weights, start, out = e.at(w, (t, taken)), e.at(bias, (t, 4 * ROWS)), e.at(y, (t, tile_bytes))
+        weights, start = e.at(w, (t, taken)), e.at(bias, (t, 4 * ROWS))
 
         def column(j, _):
             tokens = e.at(x, (j, WIDE * VECTOR_BYTES))
             sums = tile(operands, weights, tokens, ROW, steps, biases(e, start, ROWS, WIDE), ROWS, WIDE)
-            _finish(operands, kind, sums, e.at(out, (j, column_bytes)), spare)
+            if kind == "residual":
+                _add_to_patches(e, sums, e.at(y, (j, WIDE * 8)), t)
+            else:
+                _store(operands, kind, sums, e.at(y, (t, tile_bytes), (j, column_bytes)), spare)
             return []
 
         return column(e.integer(0), []) if WIDE == VECTORS else e.loop(VECTORS // WIDE, [], column)
@@ -53,20 +56,22 @@ def _linear(operands, kind, w, bias, x, steps, y, tiles, spare):
     e.loop(tiles, [], tile_row)
 
 
-def _finish(operands, kind, sums, address, spare):
-    e = operands.e
+def _add_to_patches(e, sums, patches, t):
+    """Add the rows of tile t to as many vectors of tokens, whose addresses are at ``patches``."""
+    for j in range(WIDE):
+        patch = e.at(e.load(patches, 8 * j, I64, 8), (t, ROWS * VECTOR_BYTES))
+        for i, value in enumerate(sums[j::WIDE]):
+            e.store(e.add(e.load(patch, i * VECTOR_BYTES), value), patch, i * VECTOR_BYTES)
+
+
+def _store(operands, kind, sums, address, spare):
     if kind == "tokens":
-        operands.store_tokens(sums, WIDE, address)
-    elif kind == "weights":
-        operands.store_weights(sums, WIDE, address)
-    elif kind == "residual":
-        there = Float32(e)
-        old = [there.tokens(address, i // WIDE * ROW + i % WIDE * VECTOR_BYTES) for i in range(len(sums))]
-        there.store_tokens([e.add(a, b) for a, b in zip(old, sums, strict=True)], WIDE, address)
-    else:
-        Float32(e).store_tokens(sums, WIDE, spare)
-        form = type(operands)
-        e.procedure(f"gelu_{form.__name__}", lambda e, *at: _gelu(form(e), *at), spare, address)
+        return operands.store_tokens(sums, WIDE, address)
+    if kind == "weights":
+        return operands.store_weights(sums, WIDE, address)
+    form = type(operands)
+    Float32(operands.e).store_tokens(sums, WIDE, spare)
+    return operands.e.procedure(f"gelu_{form.__name__}", lambda e, *at: _gelu(form(e), *at), spare, address)
 
 
 def _gelu(operands, raw, address):

@@ -7,6 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -71,7 +72,7 @@ class Emitter:
 
     # memory
 
-    def load(self, address, offset=0, kind=VECTOR, align=4):
+    def load(self, address, offset=0, kind: Any = VECTOR, align=4):
         loaded = self.builder.load(self._pointer(address, offset, kind))
         loaded.align = align  # type: ignore
         return loaded
@@ -187,6 +188,14 @@ class Emitter:
             builder.ret_void()
         self.builder.call(module.globals[name], [self.integer(value) for value in values])
 
+    def choose(self, condition, yes: Callable[[], None], no: Callable[[], None]):
+        """Run ``yes`` when the integer is not zero, else ``no``."""
+        with self.builder.if_else(self.builder.icmp_signed("!=", condition, self.integer(0))) as (then, otherwise):
+            with then:
+                yes()
+            with otherwise:
+                no()
+
     def _not_unrolled(self):
         """Metadata of a loop that LLVM must leave alone: unrolled, a tile needs more registers than there are."""
         module = self.builder.module
@@ -225,7 +234,7 @@ class Record:
         return SimpleNamespace(**{name: e.load(address, 8 * i, I64, 8) for i, name in enumerate(self.names)})
 
 
-def emitted(emit):
+def emitted(emit) -> Any:
     """Decorator: a numba function over integers whose body ``emit(emitter, *values)`` writes."""
     first, *rest = inspect.signature(emit).parameters.values()
 
@@ -239,3 +248,15 @@ def emitted(emit):
     functools.update_wrapper(typed, emit)
     typed.__signature__ = inspect.Signature([first, *rest])  # numba binds arguments by it
     return intrinsic(typed)
+
+
+def _word(typing_context, address):
+    """The 64-bit integer at an address, for numba."""
+
+    def generate(context, builder, signature, values):
+        return builder.load(builder.inttoptr(values[0], I64.as_pointer()))
+
+    return types.int64(address), generate
+
+
+word: Any = intrinsic(_word)

@@ -5,10 +5,10 @@ from functools import partial
 import numpy as np
 
 from .attention import SCORE_ROW
-from .linear import PANEL
 from .memory import address, aligned, laid_out
 from .swin_layer import PLACE, swin_row_bfloat16, swin_row_float32
 from .swin_pack import mask_panels, patchwise
+from .swin_window import PANEL
 from .threads import run
 
 ROW_KERNELS = {"float32": swin_row_float32, "bfloat16": swin_row_bfloat16}
@@ -31,7 +31,7 @@ class SwinBlocks:
         window, shift = layers[0].window, max(layer.shift for layer in layers)
         self.window = window
         self.panels = -(-window * window // PANEL)
-        self.mask = mask_panels(window, shift) if shift else np.zeros(0, np.float32)
+        self.mask = mask_panels(layers[0].channels, window, shift) if shift else np.zeros(0, np.float32)
         keys, start = self.panels * PANEL, self.panels * max(layer.panel_bytes for layer in layers)
         sizes = {
             "s": keys * SCORE_ROW,
@@ -59,7 +59,7 @@ class SwinBlocks:
             columns=width // self.window,
             last_row=height // self.window - 1,
             shift=layer.shift,
-            patches=self.window**2 // 16 if patchwise(self.window, layer.shift) else 0,
+            patches=self.window**2 // 16 if patchwise(layer.channels, self.window, layer.shift) else 0,
             tokens=self.window**2,
             panels=self.panels,
             mask=address(self.mask),

@@ -6,6 +6,7 @@ from threading import Barrier
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from karat.kernels.threads import run
 
 

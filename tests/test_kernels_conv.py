@@ -86,8 +86,8 @@ def test_nothing_is_freed_early():
 
 
 def _tap_transposed(packed):
-    packed.weight[...] = packed.weight.reshape(*packed.weight.shape[:2], 3, 3, -1).swapaxes(2, 3).reshape(
-        packed.weight.shape
+    packed.weight[...] = (
+        packed.weight.reshape(*packed.weight.shape[:2], 3, 3, -1).swapaxes(2, 3).reshape(packed.weight.shape)
     )
 
 

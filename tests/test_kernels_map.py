@@ -85,9 +85,7 @@ def test_nearest_neighbours_are_exact(size, channels, threads, seed):
     np.testing.assert_array_equal(from_map(moved, *expected.shape[1:]), expected)
 
 
-@given(
-    SIZES, st.sampled_from([1, 3, 4]), st.integers(1, 6), st.sampled_from([1.0, 1 / 255]), st.integers(1, 3), SEEDS
-)
+@given(SIZES, st.sampled_from([1, 3, 4]), st.integers(1, 6), st.sampled_from([1.0, 1 / 255]), st.integers(1, 3), SEEDS)
 def test_a_picture_is_shuffled_scaled_and_moved(size, channels, factor, multiplier, threads, seed):
     """Rounded at most three times: the multiplier, the product, and the sum."""
     pixels = pixels_of(size, channels * factor**2, seed)

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -95,4 +96,5 @@ def _layer(network, height, width, precision):
     blocks = SwinBlocks([layer], precision, 1)
     values = np.random.default_rng(0).standard_normal((height // 4, width // 4, c, 16), np.float32)
     flops = sum(count_flops(model, height, width, BLOCK).values())
-    return FusedLayer(f"fused Swin layer, C = {c}", precision, lambda: blocks(layer, values, height, width), flops)
+    run = partial(blocks, layer, values, height, width, blocks.scratch())
+    return FusedLayer(f"fused Swin layer, C = {c}", precision, run, flops)
