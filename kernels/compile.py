@@ -128,4 +128,10 @@ def _swinir(model, precision, threads):
     return SwinIR(model, precision, threads)
 
 
-_NETWORKS = {"swinir": _swinir}
+def _quicksrnet(model, precision, threads):
+    from .conv_net import ConvNet
+
+    return ConvNet(model, threads)  # its convolutions are float32 in either precision
+
+
+_NETWORKS = {"swinir": _swinir, "quicksrnet": _quicksrnet}

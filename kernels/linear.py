@@ -8,35 +8,34 @@ from .tiles import ROW, Float32, biases, tile
 
 WIDE = cpu.target().vectors[0]  # vectors of a tile
 ROWS = cpu.target().rows
+TILE = ROWS * ROW  # bytes of float32
 
 
-def linear(e: Emitter, form: type[Float32], kind, w, bias, x, steps, y, tiles, spare=0):
+def linear(e: Emitter, form: type[Float32], kind, w, bias, x, steps, y, tiles):
     """W x + b.
 
     Parameters
     ----------
     form : {Float32, BFloat16}
-    kind : {"tokens", "weights", "gelu", "residual"}
-        What becomes of it: stored as tokens or as weights of another product, as tokens through GELU, or added to the
-        panel's patches.
+    kind : {"tokens", "weights", "floats", "residual"}
+        What becomes of it: stored as tokens or as weights of another product, as float32, or added to the panel's
+        patches.
     w, bias, x, y : value
         Addresses: packed weights, biases, tokens, result; for "residual" of the addresses of the panel's patches.
     steps, tiles : value
         Of the sum, and of ROWS rows of Y.
-    spare : value, optional
-        Address of memory for one tile, for "gelu".
     """
     e.procedure(
         f"linear_{kind}_{form.__name__}",
         lambda e, *at: _linear(form(e), kind, *at),
-        *(w, bias, x, steps, y, tiles, spare),
+        *(w, bias, x, steps, y, tiles),
     )
 
 
-def _linear(operands, kind, w, bias, x, steps, y, tiles, spare):
+def _linear(operands, kind, w, bias, x, steps, y, tiles):
     e = operands.e
     taken = e.builder.mul(steps, e.integer(4 * ROWS))  # bytes of a tile's weights
-    tile_bytes = ROWS * ROW // operands.channels
+    tile_bytes = TILE if kind == "floats" else TILE // operands.channels
     column_bytes = WIDE * VECTOR_BYTES // (operands.channels if kind == "weights" else 1)
 
     def tile_row(t, _):
@@ -48,7 +47,7 @@ def _linear(operands, kind, w, bias, x, steps, y, tiles, spare):
             if kind == "residual":
                 _add_to_patches(e, sums, e.at(y, (j, WIDE * 8)), t)
             else:
-                _store(operands, kind, sums, e.at(y, (t, tile_bytes), (j, column_bytes)), spare)
+                _store(operands, kind, sums, e.at(y, (t, tile_bytes), (j, column_bytes)))
             return []
 
         return column(e.integer(0), []) if WIDE == VECTORS else e.loop(VECTORS // WIDE, [], column)
@@ -64,24 +63,34 @@ def _add_to_patches(e, sums, patches, t):
             e.store(e.add(e.load(patch, i * VECTOR_BYTES), value), patch, i * VECTOR_BYTES)
 
 
-def _store(operands, kind, sums, address, spare):
-    if kind == "tokens":
-        return operands.store_tokens(sums, WIDE, address)
+def _store(operands, kind, sums, address):
     if kind == "weights":
         return operands.store_weights(sums, WIDE, address)
-    form = type(operands)
-    Float32(operands.e).store_tokens(sums, WIDE, spare)
-    return operands.e.procedure(f"gelu_{form.__name__}", lambda e, *at: _gelu(form(e), *at), spare, address)
+    return (Float32(operands.e) if kind == "floats" else operands).store_tokens(sums, WIDE, address)
 
 
-def _gelu(operands, raw, address):
-    """A tile of sums through GELU. Row by row: 24 polynomials at once need more registers than there are."""
-    e = operands.e
+def gelu_tiles(e: Emitter, form: type[Float32], x, y, tiles):
+    """Tiles of float32 through GELU, as tokens.
+
+    Apart from the product: 16 polynomials at once need more registers than there are. Some tiles at a time: the chains
+    of one alone would be waited for.
+
+    Parameters
+    ----------
+    form : {Float32, BFloat16}
+    x, y, tiles : value
+        Addresses, and how many tiles.
+    """
+    e.procedure(f"gelu_{form.__name__}", lambda e, *at: _gelu(form(e), *at), x, y, tiles)
+
+
+def _gelu(operands, x, y, tiles):
+    e, channels = operands.e, operands.channels
 
     def row(t, _):
-        here = e.at(raw, (t, operands.channels * ROW))
-        places = [i * ROW + VECTOR_BYTES * j for i in range(operands.channels) for j in range(WIDE)]
-        operands.store_tokens([gelu(e, e.load(here, place)) for place in places], WIDE, e.at(address, (t, ROW)))
+        here = e.at(x, (t, channels * ROW))
+        places = [i * ROW + VECTOR_BYTES * j for i in range(channels) for j in range(VECTORS)]
+        operands.store_tokens([gelu(e, e.load(here, place)) for place in places], VECTORS, e.at(y, (t, ROW)))
         return []
 
-    e.loop(ROWS // operands.channels, [], row)
+    e.loop(e.builder.mul(tiles, e.integer(ROWS // channels)), [], row)

@@ -10,12 +10,13 @@ from functools import partial
 from .attention import QUERIES, SCORE_ROW, VALUE_ROWS, attend
 from .cache import kernel
 from .layer_norm import layer_norm
-from .linear import ROWS, linear
+from .linear import ROWS, TILE, gelu_tiles, linear
 from .simd import VECTOR_BYTES, Emitter, Record, emitted
 from .swin_window import PANEL, VECTORS, gather, point_at_patches, scatter
 from .tiles import ROW, BFloat16, Float32
 
 PARTS = VECTORS // QUERIES  # of a panel's queries
+BATCH = PANEL * SCORE_ROW // TILE  # tiles of the hidden layer that the scores' memory holds
 
 # A block's weights, and where a panel's tensors lie in the scratch. Steps are channels of a product's sum (pairs of
 # them in bfloat16), tiles are ROWS rows of its result. ``x`` is where the addresses of the panel's four patches are.
@@ -127,7 +128,17 @@ def _mlp(e, form, layer, place, scratch, panel):
     x, n, hidden = (e.at(panel, start) for start in (layer.x, layer.n, layer.hidden))
     spare = e.at(scratch, place.s)  # nobody's scores now
     _norm(e, form, layer, panel)
-    linear(e, form, "gelu", layer.fc1_weight, layer.fc1_bias, n, layer.steps, hidden, layer.fc1_tiles, spare)
+
+    def some(i, _):
+        done = e.builder.mul(i, e.integer(BATCH))
+        left = e.builder.sub(layer.fc1_tiles, done)
+        tiles = e.builder.select(e.builder.icmp_signed("<", left, e.integer(BATCH)), left, e.integer(BATCH))
+        weight, bias = e.at(layer.fc1_weight, (done, layer.steps, 4 * ROWS)), e.at(layer.fc1_bias, (done, 4 * ROWS))
+        linear(e, form, "floats", weight, bias, n, layer.steps, spare, tiles)
+        gelu_tiles(e, form, spare, e.at(hidden, (done, TILE // form.channels)), tiles)
+        return []
+
+    e.loop(e.builder.sdiv(e.at(layer.fc1_tiles, BATCH - 1), e.integer(BATCH)), [], some)
     linear(e, form, "residual", layer.fc2_weight, layer.fc2_bias, hidden, layer.fc2_steps, x, layer.proj_tiles)
 
 

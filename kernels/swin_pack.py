@@ -192,10 +192,10 @@ def _places(heads, group, key_rows, value_rows, words, channels):
     }
     starts, end = laid_out(sizes)
     return starts | {
-        "hidden": starts["q"],  # queries, keys and values are done with when the MLP begins
-        "v": starts["q"] + qk * ROW // channels,
         "gathered_bytes": words["proj_tiles"] * ROWS * VECTOR_BYTES,
+        "hidden": starts["q"],  # queries, keys and values are done with when the MLP begins
         "k": starts["q"] + group * key_rows * ROW // channels,
+        "v": starts["q"] + qk * ROW // channels,
         "head_steps": key_rows // channels,
         "key_bytes": key_rows * ROW // channels,
         "value_bytes": value_rows * ROW // channels,

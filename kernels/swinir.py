@@ -20,7 +20,9 @@ from .memory import aligned
 from .swin import ROW_KERNELS, SwinBlocks
 from .swin_pack import SwinLayer, pack_swin_layer
 from .swinir_tail import Tail
+from .winograd_blocks import WinogradConv, convolve_blocks
 
+FEW = 16  # channels
 Progress = Callable[[int, int], None]
 
 
@@ -118,7 +120,7 @@ class SwinIR:
 
     def needed(self) -> list[Kernel]:
         """The kernels that must be compiled."""
-        return [ROW_KERNELS[self.precision], conv3x3_rows, map_norm_row, *self.tail.kernels]
+        return [ROW_KERNELS[self.precision], conv3x3_rows, convolve_blocks, map_norm_row, *self.tail.kernels]
 
     def memory(self, height: int, width: int) -> int:
         """Bytes that a picture of this size needs beside itself, the result included."""
@@ -134,8 +136,12 @@ class SwinIR:
         return f"{name}.weight" in self.parameters
 
     def _convolution(self, name, slope=1.0):
-        self.convolutions[name] = Conv3x3.name
-        return Conv3x3(self.parameters[f"{name}.weight"], self.parameters[f"{name}.bias"], slope)
+        weight, bias = self.parameters[f"{name}.weight"], self.parameters[f"{name}.bias"]
+        # nearer to exact, and no slower where channels are few: the transforms cost as much as 24 channels' products
+        few = min(weight.shape[:2]) < FEW or weight.shape[-1] == 1
+        packed = (Conv3x3 if few else WinogradConv)(weight, bias, slope)
+        self.convolutions[name] = packed.name
+        return packed
 
     def _residual(self, name):
         """The convolution at the end of a group: one, or three with leaky ReLUs between."""

@@ -7,10 +7,11 @@ import numpy as np
 from . import cache
 from .block_rows import SLOTS, convolve_blocks
 from .lanes import GROUP_BYTES
+from .memory import copied
 from .scratch import Scratch
 from .simd import LANES, VECTOR_BYTES
 from .threads import run
-from .winograd import PAD, PLACES, ROWS, VECTORS, packed_size
+from .winograd import PAD, PLACES, ROWS, VECTORS, pack, packed_size
 
 KERNELS = (convolve_blocks,)
 BAND = 8  # rows of blocks at least that a thread takes: it reads one more above and below
@@ -91,3 +92,37 @@ def _check(source, packed, bias, target, residual):
         raise ValueError(
             f"{packed.size} packed weights belong to no {len(bias)} x {channels} channels; pack them again"
         )
+
+
+class WinogradConv:
+    """A packed convolution of maps, ready to run.
+
+    Parameters
+    ----------
+    weight : ndarray, (N, C, 3, 3)
+    bias : ndarray, (N,)
+    slope : float
+        Of a leaky ReLU behind it; 1 for none.
+    """
+
+    name = "Winograd 3x3 convolution"
+
+    def __init__(self, weight, bias, slope=1.0):
+        self.out_channels, self.in_channels = weight.shape[:2]
+        self.packed, self.bias, self.slope = pack(weight), copied(bias), slope
+        self._idle: list[tuple[int, list[Scratch]]] = []  # of the last picture; whoever works takes it out
+
+    def __call__(self, source, target, residual=None, threads=1):
+        """Convolve a (H/4, W/4, C, 16) map into a (H/4, W/4, N, 16) one; ``residual`` is added, and may be the target.
+
+        Lanes of the source outside the picture must be zero; those of the target will not be.
+        """
+        width = source.shape[1]
+        try:
+            known, scratch = self._idle.pop()
+        except IndexError:
+            known, scratch = 0, []
+        if known != width or len(scratch) != threads:
+            scratch = [Scratch(scratch_sizes(width, self.in_channels)) for _ in range(threads)]
+        convolve(source, self.packed, self.bias, target, residual, self.slope, threads, scratch)
+        self._idle = [(width, scratch)]

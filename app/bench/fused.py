@@ -3,7 +3,6 @@
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -35,13 +34,13 @@ class FusedLayer:
 
 
 def measure_layers(layers, peaks, repeat, gap=0.0):
-    """Time layers in turns.
+    """Time layers in turns with the loops that are the peak: a processor's clock moves, and both move with it.
 
     Parameters
     ----------
     layers : sequence of FusedLayer
-    peaks : dict of str to float
-        GFLOP/s of one thread by precision.
+    peaks : dict of str to Peak
+        By precision.
     repeat : int
     gap : float
         Seconds of rest before every run.
@@ -51,20 +50,23 @@ def measure_layers(layers, peaks, repeat, gap=0.0):
     list of dict
         Title, precision, median seconds, GFLOP/s and percent of the peak of every layer.
     """
-    for layer in layers:
-        layer.run()
-    times = take_turns({f"{layer.title} {layer.precision}": layer.run for layer in layers}, repeat, gap)
+    runs = {("peak", precision): (peak.run, peak.flops) for precision, peak in peaks.items()}
+    runs |= {(layer.title, layer.precision): (layer.run, layer.flops) for layer in layers}
+    for run, _ in runs.values():
+        run()
+    times = take_turns({key: run for key, (run, _) in runs.items()}, repeat, gap)
+    medians = {key: statistics.median(seconds) for key, seconds in times.items()}
+    speeds = {key: flops / medians[key] / 1e9 for key, (_, flops) in runs.items()}
     found = []
-    for layer, seconds in zip(layers, times.values(), strict=True):
-        median = statistics.median(seconds)
-        speed, peak = layer.flops / median / 1e9, peaks.get(layer.precision)
+    for layer in layers:
+        key, peak = (layer.title, layer.precision), speeds.get(("peak", layer.precision))
         found.append(
             {
                 "layer": layer.title,
                 "precision": layer.precision,
-                "median_seconds": median,
-                "gflops_per_second": speed,
-                "percent_of_peak": 100 * speed / peak if peak else None,
+                "median_seconds": medians[key],
+                "gflops_per_second": speeds[key],
+                "percent_of_peak": 100 * speeds[key] / peak if peak else None,
             }
         )
     return found
@@ -94,7 +96,8 @@ def _layer(network, height, width, precision):
     scale = (c // config.num_heads[0]) ** -0.5
     layer = pack_swin_layer(parameters, config.num_heads[0], config.window, config.window // 2, scale, precision)
     blocks = SwinBlocks([layer], precision, 1)
+    scratch = blocks.scratch()
     values = np.random.default_rng(0).standard_normal((height // 4, width // 4, c, 16), np.float32)
     flops = sum(count_flops(model, height, width, BLOCK).values())
-    run = partial(blocks, layer, values, height, width, blocks.scratch())
-    return FusedLayer(f"fused Swin layer, C = {c}", precision, run, flops)
+    title = f"fused Swin layer, C = {c}"
+    return FusedLayer(title, precision, lambda: blocks(layer, values, height, width, scratch), flops)

@@ -30,7 +30,7 @@ def measure(case: Case, names, repeat, peaks, progress=lambda stage, share=0.0: 
     repeat : int
         Rounds of `take_turns`.
     peaks : dict of str to float
-        GFLOP/s of one thread by precision, see `measure_peaks`.
+        GFLOP/s of one thread by precision, see `peak_loops`.
     progress : callable
         Called with one of `STAGES` and the share of it that is done.
     gap : float

@@ -10,6 +10,9 @@ CACM 52(4), 2009. doi:10.1145/1498765.1498785
 
 import ctypes
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -42,18 +45,38 @@ done:
 """
 
 
-def measure_peaks():
-    """GFLOP/s of one thread, by precision.
+@dataclass(frozen=True)
+class Peak:
+    """A loop that does nothing but multiply and add.
+
+    Attributes
+    ----------
+    run : callable
+        Runs it once, for about SECONDS.
+    flops : int
+        Operations of a run.
+    speed : float
+        GFLOP/s, the best of some runs.
+    """
+
+    run: Callable[[], object]
+    flops: int
+    speed: float
+
+
+def peak_loops():
+    """The fastest loop of one thread, by precision.
 
     Returns
     -------
-    dict of str to float
+    dict of str to Peak
         ``"float32"``, and ``"bfloat16"`` where the processor has dot products of it.
     """
     import llvmlite.binding as llvm
 
     features = llvm.get_host_cpu_features()
-    peaks = {"float32": max(_measure(_fma_loop(*shape), shape[0] * shape[1] * 2) for shape in SHAPES)}
+    shapes = [_measure(_fma_loop(*shape), shape[0] * shape[1] * 2) for shape in SHAPES]
+    peaks = {"float32": max(shapes, key=lambda peak: peak.speed)}
     if features.get("avx512bf16"):
         peaks["bfloat16"] = _measure(_dot_loop(20), 20 * 32 * 2)  # a lane takes two products
     return peaks
@@ -83,21 +106,25 @@ def _loop(accumulators, vector, operand, operation, arguments):
 
 
 def _measure(ir, flops_per_turn):
-    """The best GFLOP/s of some measurements: whatever disturbs one makes it slower."""
+    """A loop that takes SECONDS, with the best speed of some runs: whatever disturbs one makes it slower."""
     place = np.full(16 + 32, ONES, np.uint32)
-    place = place[-place.ctypes.data % 64 // 4 :]  # aligned to 64 bytes
+    start = -place.ctypes.data % 64 // 4  # aligned to 64 bytes
     engine, loop = _compiled(ir)
-    turns, best = 10_000, 0.0
-    for _ in range(REPEAT):
-        seconds = 0.0
-        while seconds < SECONDS:
-            turns = turns if seconds == 0 else int(turns * min(10, max(2, 1.2 * SECONDS / seconds)))
-            start = time.perf_counter()
-            loop(turns, place.ctypes.data)
-            seconds = time.perf_counter() - start
-        best = max(best, flops_per_turn * turns / seconds / 1e9)
-    del engine  # it owns the code
-    return best
+
+    def run(turns, keep=(engine, place)):  # the engine owns the code, the array the memory
+        loop(turns, place[start:].ctypes.data)
+
+    def seconds_of(turns):
+        begin = time.perf_counter()
+        run(turns)
+        return time.perf_counter() - begin
+
+    turns = 10_000
+    while (seconds := seconds_of(turns)) < SECONDS:
+        turns = int(turns * min(10, max(2, 1.2 * SECONDS / seconds)))
+    best = min(seconds_of(turns) for _ in range(REPEAT))
+    flops = flops_per_turn * turns
+    return Peak(partial(run, turns), flops, flops / best / 1e9)
 
 
 def _compiled(ir):

@@ -20,7 +20,7 @@ from .findings import NOTES
 from .fused import fused_layers, measure_layers
 from .machine import describe
 from .measure import STAGES, measure
-from .roofline import measure_peaks
+from .roofline import peak_loops
 from .table import header, layer_lines, markdown, print_work
 from .turns import GAP
 
@@ -72,13 +72,15 @@ def run_bench(console, networks, size, repeat, threads, engines, outputs=Outputs
     _check(repeat, threads, outputs, networks)
     chosen = list(dict.fromkeys(networks)) or list(DEFAULT)
     pictures = {network: _picture(network, size or DEFAULT.get(network, OTHERWISE)) for network in chosen}
+    loops = peak_loops()
+    peaks = {name: loop.speed for name, loop in loops.items()}
     document = {
         "command": _command(networks, size, repeat, threads, engines),
         "machine": describe() | {"kernels": _kernels()},
         "threads": threads,
         "repeat": repeat,
         "gap_seconds": gap,
-        "peak_gflops_per_second": (peaks := measure_peaks()),
+        "peak_gflops_per_second": peaks,
     }
     for line in [*header(document), ""]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -93,7 +95,7 @@ def run_bench(console, networks, size, repeat, threads, engines, outputs=Outputs
 
             works.append(measure(case, names, repeat, peaks, report, gap))
         print_work(console, works[-1])
-    document["fused_layers"] = _layers(works, peaks, repeat)
+    document["fused_layers"] = _layers(works, loops, repeat)
     for line in layer_lines(document["fused_layers"]):
         console.print(line, highlight=False, soft_wrap=True)
     for line in NOTES:
@@ -102,11 +104,11 @@ def run_bench(console, networks, size, repeat, threads, engines, outputs=Outputs
     return 0 if all(work.good for work in works) else 1
 
 
-def _layers(works, peaks, repeat):
+def _layers(works, loops, repeat):
     """The fused layer alone, in the precisions in which karat ran a SwinIR."""
     ran = {row.precision for work in works if work.flops["attention"] for row in work.rows if row.engine in KARAT}
     layers = [layer for precision in sorted(ran, reverse=True) for layer in fused_layers(precision)]
-    return measure_layers(layers, peaks, 4 * repeat)  # a layer takes milliseconds, and the medians of few jump
+    return measure_layers(layers, loops, 4 * repeat)  # a layer takes milliseconds, and the medians of few jump
 
 
 def _write(outputs, document, works):
