@@ -25,7 +25,10 @@ from karat.kernels import conv3x3, map_norm, shuffle, swin_layer
 llvm.initialize_all_targets()
 llvm.initialize_all_asmprinters()
 NAMES = ("swin_layer.swin_row_float32", "conv3x3.conv3x3_rows", "map_norm.map_norm_row", "shuffle.picture2_row")
-MACHINES = {"aarch64-linux-gnu": ("cortex-a76", r"\tbl\t([\w.$]+)"), "x86_64-linux-gnu": ("x86-64", r"\tcallq?\t([\w.$]+)")}
+MACHINES = {
+    "aarch64-linux-gnu": ("cortex-a76", r"\tbl\t([\w.$]+)"),
+    "x86_64-linux-gnu": ("x86-64", r"\tcallq?\t([\w.$]+)"),
+}
 found = {}
 for triple, (processor, call) in MACHINES.items():
     machine = llvm.Target.from_triple(triple).create_target_machine(cpu=processor, opt=2, codemodel="small")
@@ -76,6 +79,6 @@ def library_calls(*options):
 def test_portable_kernels_call_no_library():
     """A call of fmaf for every product would take a hundred times as long; arm64 fuses products and sums itself."""
     found = library_calls()
-    assert {triple: machine["calls"] for triple, machine in found.items()} == dict.fromkeys(found, set())
+    assert not any(machine["calls"] for machine in found.values())
     assert found["aarch64-linux-gnu"]["fmla"] > 100
     assert "fmaf" in library_calls("fused")["x86_64-linux-gnu"]["calls"], "else this test could not fail"
