@@ -111,12 +111,12 @@ class SwinIR:
         """Where a layer goes that has no kernel of its own."""
         if ".residual_group.blocks." in name:
             return f"fused Swin layer, {self.precision}"
-        parent = name.rpartition(".")[0]
         if name in (":pad", ":normalise", "patch_embed", ":absolute_position"):
             return "on the way in (NumPy)"
         if name in (":denormalise", ":crop", "upsample.1"):
             return "on the way out (pixel shuffle)"
-        return "in the convolution before it" if parent or name.startswith((":", "layers.")) else "slow: no kernel"
+        known = self.model.layers[name] in ("add", "leaky_relu")
+        return "in the convolution before it" if known else "slow: no kernel"
 
     def needed(self) -> list[Kernel]:
         """The kernels that must be compiled."""

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 common = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("few", max_examples=3, **common)  # of tests that are run again elsewhere
 settings.register_profile("dev", max_examples=20, **common)
 settings.register_profile("ci", max_examples=100, **common)
 settings.register_profile("nightly", max_examples=2000, **common)
