@@ -50,6 +50,7 @@ SMALL_QUICK = quicksrnet.identity(quicksrnet.Config(4, 1, 2))
         (lambda: scores.sensitivity(TWO, "heads", []), "no pictures"),
         (lambda: list(weights.rounds(0.5, 0)), "0 rounds"),
         (lambda: Plan.from_json("[1]"), "expected a cut by block path"),
+        (lambda: Plan.from_json("[]"), "expected a cut by block path"),
         (lambda: Plan.from_json("{"), "expected a cut by block path"),
         (lambda: Plan.from_json('{"a": {"rows": []}}'), "expected a cut by block path"),
         (lambda: Plan.from_json('{"a": {"heads": [1.5]}}'), "expected a cut by block path"),

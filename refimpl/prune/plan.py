@@ -91,7 +91,7 @@ class Plan:
         """
         try:
             read = json.loads(text)
-            kinds = {path: {kind: _READERS[kind](units) for kind, units in read[path].items()} for path in read}
+            kinds = {path: {kind: _READERS[kind](u) for kind, u in cut.items()} for path, cut in read.items()}
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
             raise BadInput(
                 f"the plan bends {error}, expected a cut by block path; use what Plan.to_json wrote"
