@@ -137,14 +137,40 @@ def upscale(
     input: Annotated[Path, typer.Argument(help="PNG or JPEG")],
     output: Annotated[Path, typer.Option("--output", "-o", help="PNG or JPEG")],
     model: Annotated[str, typer.Option(help="zoo:NAME, .pth or .safetensors")] = "zoo:quicksrnet-small-x2",
+    precision: Annotated[str, typer.Option(help="float32 or bfloat16: what products are computed in")] = "float32",
+    threads: Annotated[int | None, typer.Option(help="default: all there are")] = None,
+    max_memory: Annotated[str | None, typer.Option(help="such as 2GB: in tiles where the picture needs more")] = None,
+    halo: Annotated[int | None, typer.Option(help="pixels that such a tile of a SwinIR reads around it")] = None,
+    tile: Annotated[str | None, typer.Option(help="HEIGHTxWIDTH: as a package of this input size would")] = None,
+    overlap: Annotated[int, typer.Option(help="pixels that neighbouring --tile tiles share at least")] = 16,
 ):
-    """Upscale a picture through the golden reference."""
+    """Upscale a picture on the compiled kernels."""
+    from .amounts import parse_size
     from .progress import bar
-    from .upscale import upscale as upscale_file
+    from .quick import quick_start
 
-    with bar("upscaling") as progress:
-        upscale_file(input, output, model, progress)
+    wanted = {"precision": precision, "threads": threads, "max_memory": max_memory, "halo": halo}
+    wanted |= {"tile": tile and parse_size(tile), "overlap": overlap}
+    with quick_start(), bar("upscaling") as progress:
+        from .upscale import upscale as upscale_file
+
+        upscale_file(input, output, model, progress, say=_tell, **wanted)
     console.print(f"{output} written")
+
+
+@app.command()
+def warm(
+    clean: Annotated[bool, typer.Option("--clean", help="remove the kernels of other versions and processors")] = False,
+):
+    """Compile all kernels, so that no picture has to wait for them."""
+    from .warm import run_warm
+
+    run_warm(_tell, clean)
+
+
+def _tell(sentence):
+    """One line on stdout, whatever its length."""
+    console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -4,7 +4,6 @@ import os
 import tempfile
 from pathlib import Path
 
-from ..convert.mil.pairing import sidecar_path
 from ..refimpl.errors import BadInput
 
 
@@ -26,10 +25,16 @@ def check_output(path, *sources):
         package = source.suffix == ".mlpackage" and source.is_dir()
         if package and path.resolve().is_relative_to(source.resolve()):
             raise BadInput(f"{path} lies in the input {source}, expected a place outside; choose another output")
-        if package and path.resolve() == sidecar_path(source).resolve():
+        if package and _is_sidecar(path, source):
             raise BadInput(f"{path} is the sidecar of {source}, expected another file; choose another output")
         if path.exists() and source.exists() and path.samefile(source):
             raise BadInput(f"{path} is the input itself, expected another file; choose another output")
+
+
+def _is_sidecar(path, package):
+    from ..convert.mil.pairing import sidecar_path  # not for pictures: it comes with the whole executor
+
+    return path.resolve() == sidecar_path(package).resolve()
 
 
 def write_bytes(path, content):

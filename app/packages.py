@@ -2,7 +2,6 @@
 
 import io
 import json as jsonlib
-import re
 from collections import Counter
 from pathlib import Path
 from zipfile import BadZipFile
@@ -15,6 +14,7 @@ from ..convert.mil.ops import OPERATORS
 from ..refimpl.errors import BadInput
 from ..refimpl.load import load
 from .against import run_against
+from .amounts import parse_size
 from .outputs import check_output, write_bytes
 from .picture import FORMATS, check_target, read_picture, write_picture
 
@@ -27,14 +27,6 @@ def run_export(console, weights, output, size, precision, storage, target, io, k
     model = load(weights, **({"average": average} if average != 1 else {}))
     path = export(model, output, shape, precision, target, storage, io, keep_float32)
     console.print(f"{path} and {path.stem}.pairing.json written", highlight=False)
-
-
-def parse_size(size):
-    """(height, width) of a text such as 64x64."""
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
-    if match is None or "0" in match.groups():
-        raise BadInput(f"the size is {size!r}, expected HEIGHTxWIDTH such as 64x64; write it so")
-    return int(match[1]), int(match[2])
 
 
 def run_package(console, package, source, output, profile, against=None):

@@ -2,9 +2,9 @@
 
 from ..refimpl.errors import BadInput
 from ..refimpl.load import load
+from .amounts import parse_size
 from .example import low_resolution
 from .outputs import check_output, write_bytes
-from .packages import parse_size
 from .picture import read_picture
 from .progress import stages
 from .verify import fit

@@ -1,16 +1,33 @@
-"""Upscale one picture through the golden reference, band by band."""
+"""Upscale one picture on the compiled kernels: whole, in tiles where memory is short, or as a fixed package would."""
 
 from pathlib import Path
 
 import numpy as np
 
-from ..refimpl.load import load
+from ..kernels.compile import compile, first_use
+from ..kernels.tile_plan import plan_tiles, run_plan
+from ..kernels.tiling import fixed_tiles
+from ..refimpl.errors import BadInput
+from .amounts import parse_bytes
 from .picture import check_target, read_picture, write_picture
 
-BAND = 64  # input rows at a time: 32 channels of a 12-megapixel photograph would need 1.5 GB a layer
+OVERLAP = 16  # pixels, of neighbours in the fixed-tile mode
 
 
-def upscale(src, dst, model="zoo:quicksrnet-small-x2", progress=lambda done, total: None):
+def upscale(
+    src,
+    dst,
+    model="zoo:quicksrnet-small-x2",
+    progress=lambda done, total: None,
+    *,
+    precision="float32",
+    threads=None,
+    max_memory=None,
+    halo=None,
+    tile=None,
+    overlap=OVERLAP,
+    say=lambda sentence: None,
+):
     """Upscale a PNG or JPEG.
 
     Parameters
@@ -20,52 +37,45 @@ def upscale(src, dst, model="zoo:quicksrnet-small-x2", progress=lambda done, tot
     model : str, Path, mapping or Model
         What `karat.load` takes, or its result.
     progress : callable
-        Called with rows done and rows in all.
+        Called with parts done and parts in all.
+    precision : {"float32", "bfloat16"}
+    threads : int, optional
+        All there are by default.
+    max_memory : int or str, optional
+        Bytes, or such as "2GB". A picture that needs more is computed in tiles.
+    halo : int, optional
+        Pixels that such a tile of a SwinIR reads around what it keeps.
+    tile : int or tuple of int, optional
+        Computes what a package of that input size gives, tile by tile; `kernels.tiling.fixed_plan` says where.
+    overlap : int
+        Pixels that those tiles share at least.
+    say : callable
+        Called with sentences about what is done.
 
     Raises
     ------
     BadInput
-        Before any work, when the input, the output or the model cannot be used.
+        Before any work, when the input, the output, the model or an amount cannot be used.
 
     Examples
     --------
     >>> upscale("photo.png", "large.png")  # doctest: +SKIP
     """
     check_target(dst, src, model if isinstance(model, (str, Path)) else None)
-    pixels, info = read_picture(src)
-    network = model if hasattr(model, "trace") else load(model)
-    write_picture(dst, upscale_bands(network, pixels.astype(np.float32), progress), info)
-
-
-def upscale_bands(model, x, progress=lambda done, total: None):
-    """Upscale an image of any size in horizontal bands that overlap by the network's reach.
-
-    Parameters
-    ----------
-    model : Model
-        ``config.radius`` says how many input pixels away an output pixel still sees.
-    x : ndarray, (1, 3, H, W)
-        In [0, 1].
-    progress : callable
-
-    Returns
-    -------
-    ndarray, (1, 3, floor(s H), floor(s W))
-        The same as of the whole image at once, but for the last bits of the sums.
-    """
-    height, width = x.shape[2:]
-    step, scale, total = model.config.multiple_of, model.scale, int(model.scale * height)
-    x = np.pad(x, ((0, 0), (0, 0), (0, -height % step), (0, -width % step)), mode="edge")
-    radius = model.config.radius
-    band = BAND if radius is not None else x.shape[2]  # without a bound it takes the whole picture at once
-    halo = -(-(radius or 0) // step) * step
-    out = np.empty((1, 3, int(x.shape[2] * scale), int(x.shape[3] * scale)), x.dtype)
-    for top in range(0, x.shape[2], band):
-        bottom = min(top + band, x.shape[2])
-        first, last = max(0, top - halo), min(x.shape[2], bottom + halo)
-        upscaled = model(x[:, :, first:last])  # (1, 3, s (last - first), s W)
-        skip = int((top - first) * scale)
-        rows = slice(int(top * scale), int(bottom * scale))
-        out[:, :, rows] = upscaled[:, :, skip : skip + rows.stop - rows.start]
-        progress(min(bottom, height), height)
-    return out[:, :, :total, : int(scale * width)]
+    limit = parse_bytes(max_memory) if isinstance(max_memory, str) else max_memory
+    if limit is not None and tile is not None:
+        raise BadInput("both a tile and max_memory were given, expected one: a tile says what is kept; leave one out")
+    x, info = read_picture(src, np.float32)
+    fast = compile(model, precision, threads, lambda name, done, total: done or say(first_use(total)))
+    name = f"{model}: " if isinstance(model, (str, Path)) else ""
+    if tile is None:
+        plan = plan_tiles(fast, x.shape[2], x.shape[3], limit, halo)
+        say(f"{name}{fast.line}, {plan.line}")
+        y = run_plan(fast, x, plan, progress)
+    else:
+        tile = (tile, tile) if isinstance(tile, int) else tile
+        needed = fast.memory(*tile) + 4 * int(x.size * fast.scale**2)
+        size = f"tiles of {tile[0]} x {tile[1]} pixels that overlap by {overlap}"
+        say(f"{name}{fast.line}, {size}, about {max(1, round(needed / 1e6))} MB")
+        y = fixed_tiles(fast, x, tile, overlap, fast.scale, progress)
+    write_picture(dst, y, info)

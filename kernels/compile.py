@@ -34,6 +34,11 @@ class Upscaler:
         """Output pixels per input pixel along one axis."""
         return self.model.scale
 
+    @property
+    def line(self) -> str:
+        """What it runs on, for people."""
+        return f"{cpu.target().line}, {self.precision}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+
     def __call__(self, x: np.ndarray, progress=lambda done, total: None) -> np.ndarray:
         """Upscale x, (N, channels, H, W) in [0, 1], to (N, channels, sH, sW) in float32.
 
@@ -74,7 +79,7 @@ def compile(model, precision="float32", threads=None, progress=None) -> Upscaler
         As many as this process may use by default. The result does not depend on it.
     progress : callable, optional
         Called with a kernel's name, how many are compiled and how many there are to compile, when a machine meets them
-        for the first time (some seconds); by default one line on stderr says so.
+        for the first time (some seconds): before the first one, and after each. By default one line on stderr says so.
 
     Returns
     -------
@@ -105,6 +110,12 @@ def compile(model, precision="float32", threads=None, progress=None) -> Upscaler
     return Upscaler(network, built, precision, threads)
 
 
+def first_use(kernels: int) -> str:
+    """What people are told when kernels are compiled."""
+    count = f"{kernels} kernel{'s' if kernels > 1 else ''}"
+    return f"karat compiles {count} once: {cpu.target().line}, kept in {folder().parent}"
+
+
 def _processors():
     """That this process may use; not every system tells."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -119,7 +130,7 @@ def _check_nothing_is_carried(parameters):
 
 def _say(name, done, total):
     if done == 0:
-        print(f"karat compiles {total} kernels once: {cpu.target().line}, kept in {folder().parent}", file=sys.stderr)
+        print(first_use(total), file=sys.stderr)
 
 
 def _swinir(model, precision, threads):

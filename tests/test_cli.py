@@ -283,7 +283,10 @@ def test_a_pipe_gets_no_progress_bar_and_no_colour(folder, sixteen):
     done = subprocess.run(
         [KARAT, "upscale", "sixteen.png", "-o", "piped.png"], cwd=folder, capture_output=True, text=True, check=True
     )
-    assert (done.stdout, done.stderr) == ("piped.png written\n", "")
+    assert done.stderr == ""
+    assert "\x1b" not in done.stdout
+    assert done.stdout.splitlines()[-1] == "piped.png written"
+    assert "whole picture" in done.stdout.splitlines()[-2]
 
 
 def test_writing_is_whole_or_not_at_all(run, folder, monkeypatch, sixteen):

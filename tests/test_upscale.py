@@ -1,34 +1,31 @@
-"""`karat upscale`: bands without seams, and pictures that keep what they came with."""
+"""`karat upscale`: what the file holds, and pictures that keep what they came with."""
 
+import gc
+import io
+import subprocess
+import sys
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from dyadic import dyadic_model
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import FORMS
 from PIL import Image, ImageCms
 from skimage.data import astronaut
+from swinir_networks import random_swinir
 
 import karat
+from karat.app.amounts import UNITS, parse_bytes
 from karat.app.picture import FORMATS, read_picture, write_picture
-from karat.app.upscale import BAND, upscale_bands
+from karat.app.progress import bar, named_bar
+from karat.app.quick import BLAS, quick_start
+from karat.kernels import cpu
+from karat.kernels.tile_plan import plan_tiles, run_plan
+from karat.kernels.tiling import fixed_plan, fixed_tiles
 from karat.refimpl.errors import BadInput
+from karat.refimpl.load import load
 from karat.refimpl.models import quicksrnet
-
-
-def dyadic_model(form, input_to_output, seed):
-    """A network whose float64 sums are exact in any order: weights are multiples of 1/8, pictures of 1/256."""
-    subpixel, unshuffle, average = FORMS[form]
-    config = quicksrnet.Config(3, 1, subpixel, unshuffle, input_to_output, average)
-    rng = np.random.default_rng(seed)
-    shapes = quicksrnet.parameter_shapes(config).items()
-    return quicksrnet.Model(quicksrnet, config, {name: rng.integers(-4, 5, shape) / 8 for name, shape in shapes})
-
-
-def dyadic_picture(height, width, seed):
-    return np.random.default_rng(seed).integers(0, 257, (1, 3, height, width)) / 256
 
 
 def opened(path):
@@ -37,51 +34,25 @@ def opened(path):
         return np.asarray(image), image.mode, dict(image.info)
 
 
-def whole(model, x):
-    """The picture at once: padded by its edge to what the network takes, and cut back."""
-    (height, width), step = x.shape[2:], model.config.multiple_of
-    padded = np.pad(x, ((0, 0), (0, 0), (0, -height % step), (0, -width % step)), mode="edge")
-    return model(padded)[:, :, : int(model.scale * height), : int(model.scale * width)]
-
-
-heights = st.one_of(st.integers(1, 9), st.integers(BAND - 3, BAND + 3), st.integers(2 * BAND - 2, 2 * BAND + 9))
-
-
-@given(st.sampled_from(sorted(FORMS)), st.booleans(), heights, st.integers(1, 7), st.integers(0, 2**32 - 1))
-def test_bands_are_the_whole_picture(form, input_to_output, height, width, seed):
-    model, x = dyadic_model(form, input_to_output, seed), dyadic_picture(height, width, seed)
-    y = upscale_bands(model, x)
-    assert y.shape == (1, 3, int(model.scale * height), int(model.scale * width))
-    assert np.array_equal(y, whole(model, x))
-
-
-@pytest.mark.parametrize("form", sorted(FORMS))
-def test_a_radius_too_small_leaves_a_seam(form):
-    """The check above can fail: without an overlap, rows near a band's edge differ."""
-    model, x = dyadic_model(form, True, 3), dyadic_picture(2 * BAND, 5, 3)
-
-    def blind(x):
-        return model(x)
-
-    blind.scale, blind.config = model.scale, SimpleNamespace(radius=0, multiple_of=model.config.multiple_of)
-    differs = upscale_bands(blind, x) != whole(model, x)  # (1, 3, sH, sW)
-    rows = np.flatnonzero(differs.any(axis=(0, 1, 3))) / model.scale
-    assert len(rows) > 0
-    assert np.abs(rows - BAND).max() <= model.config.radius
-
-
-def test_progress_counts_rows():
-    seen = []
-    upscale_bands(dyadic_model("x2", False, 0), dyadic_picture(2 * BAND + 1, 2, 0), lambda *step: seen.append(step))
-    assert seen == [(BAND, 2 * BAND + 1), (2 * BAND, 2 * BAND + 1), (2 * BAND + 1, 2 * BAND + 1)]
+def bytes_of(y):
+    return np.round(np.clip(y[0], 0, 1) * 255).transpose(1, 2, 0).astype(np.uint8)
 
 
 def test_the_file_holds_what_the_network_gives(tmp_path):
-    Image.fromarray(astronaut()[90:121, 200:233]).save(tmp_path / "in.png")  # 31 x 33: odd sides
+    photo = astronaut()[90:121, 200:233]  # 31 x 33: odd sides
+    Image.fromarray(photo).save(tmp_path / "in.png")
     karat.upscale(tmp_path / "in.png", tmp_path / "out.png")
-    x = (astronaut()[90:121, 200:233].transpose(2, 0, 1)[None] / 255).astype(np.float32)
-    expected = np.round(np.clip(karat.load("zoo:quicksrnet-small-x2")(x)[0], 0, 1) * 255).transpose(1, 2, 0)
-    assert np.array_equal(opened(tmp_path / "out.png")[0], expected.astype(np.uint8))
+    x = (photo.transpose(2, 0, 1)[None] / 255).astype(np.float32)
+    assert np.array_equal(opened(tmp_path / "out.png")[0], bytes_of(karat.compile("zoo:quicksrnet-small-x2")(x)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pixels_are_the_nearest_of_their_type(tmp_path, dtype):
+    values = np.arange(256, dtype=np.uint8)
+    Image.fromarray(values.reshape(16, 16)).save(tmp_path / "all.png")
+    pixels, _ = read_picture(tmp_path / "all.png", dtype)
+    assert pixels.dtype == dtype
+    assert np.array_equal(pixels[0, 0].ravel(), (values / 255).astype(dtype))
 
 
 def test_the_x15_network_on_odd_sides(tmp_path):
@@ -183,14 +154,145 @@ def test_values_outside_are_cut_and_halves_are_rounded(tmp_path):
     assert not (tmp_path / "out.jpg").exists()
 
 
-def test_a_network_without_a_reach_takes_the_whole_picture(tmp_path):
-    """SwinIR's windows begin at the picture's corner: a band would see others."""
-    from swinir_networks import random_swinir
+ARGUMENTS = {"img_size": 8, "embed_dim": 12, "depths": [2], "num_heads": [2], "window_size": 4}
 
-    from karat.refimpl.load import load
 
-    arguments = {"img_size": 8, "embed_dim": 12, "depths": [2], "num_heads": [2], "window_size": 4}
-    net = random_swinir(arguments | {"upscale": 2, "upsampler": "pixelshuffledirect"}, 0)
-    model = load({name: value.numpy() for name, value in net.state_dict().items()})
-    x = np.random.default_rng(0).random((1, 3, 70, 9))
-    np.testing.assert_array_equal(upscale_bands(model, x), model(x))
+@pytest.fixture(scope="module")
+def swinir():
+    net = random_swinir(ARGUMENTS | {"upscale": 2, "upsampler": "pixelshuffledirect"}, 0)
+    return load({name: value.numpy() for name, value in net.state_dict().items()})
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """A file of 200 x 41 pixels, and what it holds."""
+    pixels = astronaut()[90:290, 200:241]
+    Image.fromarray(pixels).save(tmp_path / "in.png")
+    return tmp_path / "in.png", (pixels.transpose(2, 0, 1)[None] / 255).astype(np.float32)
+
+
+def test_fixed_tiles_are_written(tmp_path, swinir, photo):
+    said, seen = [], []
+    options = {"tile": (16, 24), "overlap": 4, "threads": 1}
+    karat.upscale(photo[0], tmp_path / "out.png", swinir, lambda *step: seen.append(step), say=said.append, **options)
+    expected = fixed_tiles(karat.compile(swinir, threads=1), photo[1], (16, 24), 4, 2)
+    assert np.array_equal(opened(tmp_path / "out.png")[0], bytes_of(expected))
+    tiles = len(fixed_plan(200, 41, (16, 24), 4))
+    assert seen == [(done, tiles) for done in range(1, tiles + 1)]
+    assert said[-1].startswith(cpu.target().line)
+    assert "1 thread, tiles of 16 x 24 pixels that overlap by 4" in said[-1]
+
+
+def test_little_memory_makes_tiles(tmp_path, swinir, photo):
+    said = []
+    fast = karat.compile(swinir, threads=1)
+    limit = fast.memory(200, 41) - 1
+    karat.upscale(photo[0], tmp_path / "out.png", swinir, threads=1, max_memory=limit, halo=4, say=said.append)
+    plan = plan_tiles(fast, 200, 41, limit, 4)
+    assert len(plan.tiles) > 1
+    assert np.array_equal(opened(tmp_path / "out.png")[0], bytes_of(run_plan(fast, photo[1], plan)))
+    assert f"{len(plan.tiles)} tiles" in said[-1]
+    assert "seams are possible" in said[-1]
+    karat.upscale(photo[0], tmp_path / "whole.png", swinir, max_memory="1GB", say=said.append)
+    assert "whole picture" in said[-1]
+    assert np.array_equal(opened(tmp_path / "whole.png")[0], bytes_of(fast(photo[1])))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"max_memory": "much"}, "'much', expected one such as 2GB"),
+        ({"max_memory": "1KB"}, "max_memory is 1000 bytes"),
+        ({"max_memory": 10**9, "tile": 16}, "both a tile and max_memory"),
+        ({"tile": 16, "overlap": 16}, "overlap by 16"),
+        ({"precision": "float16"}, "precision is 'float16'"),
+        ({"threads": 0}, "0 threads"),
+    ],
+)
+def test_what_cannot_be_is_refused(tmp_path, swinir, photo, options, words):
+    with pytest.raises(BadInput, match=words):
+        karat.upscale(photo[0], tmp_path / "out.png", swinir, **options)
+    assert not (tmp_path / "out.png").exists()
+
+
+@given(st.integers(0, 10**6), st.sampled_from(sorted(UNITS)), st.booleans())
+def test_amounts_of_memory(number, unit, spaced):
+    text = f"{number}{' ' if spaced else ''}{unit}"
+    assert parse_bytes(text) == parse_bytes(text.lower()) == number * UNITS[unit]
+
+
+@pytest.mark.parametrize("text", ["", "GB", "-1GB", "1TB", "1e9", "1,5GB", "nan", "9" * 19])
+def test_what_is_no_amount(text):
+    with pytest.raises(BadInput, match="expected one such as 2GB"):
+        parse_bytes(text)
+
+
+COMMAND = """
+import sys
+sys.argv = ["karat", "upscale", "in.png", "-o", "out.png", "--model", "zoo:swinir-small-x2", *sys.argv[1:]]
+from karat.app.cli import main
+try:
+    main()
+except SystemExit as stopped:
+    print(stopped.code or 0, *sorted(sys.modules))
+"""
+
+
+def command(folder, *words):
+    """(stdout but for its last line, exit code, modules) of ``karat upscale`` in a process of its own, and stderr."""
+    command = [sys.executable, "-c", COMMAND, *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    *said, last = done.stdout.splitlines()
+    code, *modules = last.split()
+    return said, int(code), set(modules), done.stderr
+
+
+def test_the_command_loads_no_more_than_it_needs(tmp_path, photo):
+    """Nothing of SciPy, scikit-image or the executor, and the bars only where somebody looks."""
+    karat.compile("zoo:swinir-small-x2")  # so that the cache is warm
+    said, code, modules, stderr = command(tmp_path, "--threads", "1")
+    assert (code, stderr) == (0, "")
+    assert len(said) == 2
+    assert said[0].startswith(f"zoo:swinir-small-x2: {cpu.target().line}, float32, 1 thread, whole picture, about ")
+    assert said[1] == "out.png written"
+    assert {"karat.kernels.compile", "numba", "PIL"} <= modules
+    assert {"scipy.linalg", "skimage", "karat.convert.mil", "rich.progress", "torch"} & modules == set()
+
+
+def test_the_command_takes_what_upscale_takes(tmp_path, photo):
+    said, code, *_ = command(tmp_path, "--tile", "32x32", "--overlap", "8")
+    assert code == 0
+    assert "tiles of 32 x 32 pixels that overlap by 8" in said[0]
+    limit = karat.compile("zoo:swinir-small-x2", threads=1).memory(200, 41) - 1
+    said, code, *_ = command(tmp_path, "--max-memory", str(limit), "--halo", "0", "--threads", "1")
+    assert code == 0
+    assert "pixels with a halo of 0" in said[0]
+    said, code, _, stderr = command(tmp_path, "--max-memory", "much")
+    assert (said, code) == ([], 2)
+    assert stderr.startswith("karat: the amount of memory is 'much'")
+
+
+class Terminal(io.StringIO):
+    """What rich takes for a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("make", "step"), [(bar, (1, 2)), (named_bar, ("part", 1, 2))])
+def test_a_bar_is_for_terminals(monkeypatch, make, step):
+    written = {}
+    for kind in (Terminal, io.StringIO):
+        monkeypatch.setattr(sys, "stderr", kind())
+        with make("working") as progress:
+            progress(*step)
+        written[kind] = sys.stderr.getvalue()
+    assert "working" in written[Terminal]
+    assert written[io.StringIO] == ""
+
+
+def test_a_quick_start_leaves_nothing_behind():
+    with quick_start():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert BLAS not in sys.modules or sys.modules[BLAS] is not None
