@@ -22,11 +22,12 @@ class Upscaler:
     ----------
     model : Model
     precision : str
+        "float32" where the network has nothing that would run in bfloat16.
     threads : int
     """
 
-    def __init__(self, model, network, precision, threads):
-        self.model, self.precision, self.threads = model, precision, threads
+    def __init__(self, model, network):
+        self.model, self.precision, self.threads = model, network.precision, network.threads
         self._network = network
 
     @property
@@ -107,7 +108,7 @@ def compile(model, precision="float32", threads=None, progress=None) -> Upscaler
     _check_nothing_is_carried(network.parameters)
     built = _NETWORKS[network.architecture.NAME](network, precision, threads)
     ready(built.needed(), progress or _say)
-    return Upscaler(network, built, precision, threads)
+    return Upscaler(network, built)
 
 
 def first_use(kernels: int) -> str:

@@ -73,7 +73,7 @@ def target() -> Target:
     >>> target().name in ("avx512", "avx2", "portable")
     True
     """
-    codegen = cpu_target.target_context.codegen()
+    codegen = cpu_target.target_context.codegen()  # pyright: ignore
     triple, processor, features = codegen.magic_tuple()
     machine = llvm.Target.from_triple(triple).create_target_machine(cpu=processor, features=features, opt=2)
     assembly = machine.emit_assembly(llvm.parse_assembly(PROBE.format(triple=triple)))

@@ -1,11 +1,12 @@
 """Buffers that vectors fit: aligned to 64 bytes, cleared."""
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 ALIGNMENT = 64
 
 
-def aligned(shape, dtype=np.float32) -> np.ndarray:
+def aligned(shape, dtype: DTypeLike = np.float32) -> np.ndarray:
     """Zeros whose first byte lies at a multiple of 64.
 
     Examples
@@ -19,7 +20,7 @@ def aligned(shape, dtype=np.float32) -> np.ndarray:
     return memory[start : start + count].view(dtype).reshape(shape)
 
 
-def copied(values, dtype=np.float32) -> np.ndarray:
+def copied(values, dtype: DTypeLike = np.float32) -> np.ndarray:
     """Aligned copy."""
     values = np.asarray(values)
     target = aligned(values.shape, dtype)

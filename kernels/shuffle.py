@@ -9,8 +9,6 @@ Network", CVPR 2016, eq. 4. arXiv:1609.05158
 
 from functools import partial
 
-from llvmlite import ir
-
 from .cache import kernel
 from .memory import address, aligned, copied
 from .simd import F32, LANES, VECTOR_BYTES, Emitter, Record, emitted
@@ -119,7 +117,6 @@ def picture_row(e: Emitter, factor, words, row):
     phases = factor * factor
     block_bytes = e.builder.mul(words.channels, e.integer(phases * VECTOR_BYTES))
     multiplier = e.broadcast(words.factor)
-    four = ir.VectorType(F32, 4)
 
     def column(x, _):
         source = e.at(words.source, (e.at(x, (row, words.block_columns)), block_bytes))
@@ -136,7 +133,6 @@ def picture_row(e: Emitter, factor, words, row):
                     for part in range(factor):  # four pixels
                         pixels = range(4 * part, 4 * part + 4)
                         value = lanes_of(e, vectors, [(p % factor, inside * 4 + p // factor) for p in pixels])
-                        assert value.type == four
                         e.store(value, line, 16 * part)
             return []
 

@@ -47,8 +47,9 @@ class SwinBlocks:
         """Memory of every thread for one picture: pictures that are computed at the same time must not share it."""
         return [aligned(self.scratch_bytes, np.uint8) for _ in range(self.threads)]
 
-    def __call__(self, layer, feature_map, height, width, scratch):
-        """Take a (H/4, W/4, C, 16) map through a block, in place; height and width are multiples of the window."""
+    def __call__(self, layer, feature_map, size, scratch):
+        """Take a (H/4, W/4, C, 16) map through a block, in place; size is (H, W), multiples of the window."""
+        height, width = size
         place = PLACE.pack(
             map=address(feature_map),
             block_rows=feature_map.shape[0],

@@ -82,7 +82,7 @@ class SwinIR:
         for group, residual in zip(self.groups, self.residuals, strict=True):
             copy_map(x, work, self.threads)
             for layer in group:
-                self.blocks(layer, work, *size, scratch)
+                self.blocks(layer, work, size, scratch)
                 done()
             residual(work, x, x, size)
         self.norms["norm"](x, self.threads)

@@ -246,7 +246,7 @@ class Swin:
             scratch, result = blocks.scratch(), []
             for pixels in self.x:
                 feature_map = dirty_map(pixels)
-                blocks(layer, feature_map, *self.size, scratch)
+                blocks(layer, feature_map, self.size, scratch)
                 result.append(from_map(feature_map, *self.size))
             guards.check(blocks, layer)
         return np.stack(result)

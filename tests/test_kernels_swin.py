@@ -78,7 +78,7 @@ def test_bits_do_not_depend_on_what_ran_before(precision, window):
     for content in (0, 0x7F, 0xFF):
         scratch, feature_map = blocks.scratch(), _map(case)
         scratch[0][...] = content
-        blocks(layer, feature_map, *case.size, scratch)
+        blocks(layer, feature_map, case.size, scratch)
         results.append(feature_map.tobytes())
     assert len(set(results)) == 1
 

@@ -100,4 +100,4 @@ def _layer(network, height, width, precision):
     values = np.random.default_rng(0).standard_normal((height // 4, width // 4, c, 16), np.float32)
     flops = sum(count_flops(model, height, width, BLOCK).values())
     title = f"fused Swin layer, C = {c}"
-    return FusedLayer(title, precision, lambda: blocks(layer, values, height, width, scratch), flops)
+    return FusedLayer(title, precision, lambda: blocks(layer, values, (height, width), scratch), flops)

@@ -1,0 +1,149 @@
+"""Channels that go: of queries and keys, of values, of the multilayer perceptron's hidden layer; by any score.
+
+Learnt importances a scale a unit, X* = X diag(a), while training adds gamma |a|_1 to the loss; afterwards they are
+multiplied into the weights, and the lowest go.
+
+M. Zhu et al., "Vision Transformer Pruning", 2021, section 3. arXiv:2104.08500
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import BadInput
+from ..models import Model
+from .choose import check_rate, lowest, lowest_of_all
+from .plan import Cut, Plan
+from .remove import swinir_blocks
+from .scores import check_scores
+
+
+def per_layer(model: Model, kind: str, scores: Mapping[str, np.ndarray], rate: float) -> Plan:
+    """The lowest share of channels of every layer; of queries and values the same share of every head.
+
+    Parameters
+    ----------
+    model : Model
+    kind : {"queries", "values", "hidden"}
+    scores : mapping of str to ndarray
+        By block: (heads, width) or (hidden,), as in `scores`.
+    rate : float
+        Of n channels round(rate n) go, but never the last.
+
+    Returns
+    -------
+    Plan
+
+    Examples
+    --------
+    >>> from karat.refimpl.load import load
+    >>> from karat.refimpl.prune import removed
+    >>> from karat.refimpl.prune.scores import l1
+    >>> model = load("zoo:swinir-small-x2")
+    >>> removed(model, per_layer(model, "hidden", l1(model, "hidden"), 0.5)).config.hidden
+    32
+    """
+    _check(model, kind, scores, rate)
+
+    def gone(values):
+        return lowest(values, min(round(rate * len(values)), len(values) - 1))
+
+    return Plan({path: replace(Cut(), **{kind: _each(gone, np.asarray(scores[path]))}) for path in model.config.paths})
+
+
+def globally(model: Model, scores: Mapping[str, np.ndarray], rate: float) -> Plan:
+    """The lowest share of hidden channels of the whole network, so that layers end up with widths of their own.
+
+    (Heads of one layer share one width: their channels are chosen in every head.)
+
+    Parameters
+    ----------
+    model : Model
+    scores : mapping of str to ndarray
+        By block, (hidden,): compared as they are.
+    rate : float
+        Of all n hidden channels round(rate n) go; every layer keeps one.
+
+    Returns
+    -------
+    Plan
+    """
+    _check(model, "hidden", scores, rate)
+    count = round(rate * sum(block.hidden for block in model.config.paths.values()))
+    return Plan({path: Cut(hidden=gone) for path, gone in lowest_of_all(scores, count).items()} if count else {})
+
+
+def folded(model: Model, kind: str, importances: Mapping[str, np.ndarray]) -> Model:
+    """X diag(a) multiplied into the weights, once: where hidden channels, values and heads are read, where queries are
+    computed (weights and bias; the keys stay).
+
+    Parameters
+    ----------
+    model : Model
+    kind : {"heads", "queries", "values", "hidden"}
+    importances : mapping of str to ndarray
+        a, by block, of the shape of scores.
+
+    Returns
+    -------
+    Model
+        What the network with X diag(a) computes.
+
+    Examples
+    --------
+    >>> from karat.refimpl.load import load
+    >>> model = load("zoo:swinir-small-x2")
+    >>> halves = {path: np.full(block.hidden, 0.5) for path, block in model.config.paths.items()}
+    >>> name = "layers.0.residual_group.blocks.0.mlp.fc2.weight"
+    >>> bool((folded(model, "hidden", halves).parameters[name] == 0.5 * model.parameters[name]).all())
+    True
+    """
+    check_scores(model, kind, importances)
+    parameters = dict(model.parameters)
+    for path, block in model.config.paths.items():
+        a = np.asarray(importances[path])
+        if kind == "queries":
+            rows = np.concatenate([a.ravel(), np.ones(block.qkv_rows - a.size)])  # keys and values as they are
+            scaled = {f"{path}.attn.qkv.weight": rows[:, None], f"{path}.attn.qkv.bias": rows}
+        elif kind == "hidden":
+            scaled = {f"{path}.mlp.fc2.weight": a}
+        else:
+            scaled = {f"{path}.attn.proj.weight": np.repeat(a, block.v_width) if kind == "heads" else a.ravel()}
+        for name in scaled.keys() & parameters.keys():  # qkv may have no bias
+            parameters[name] = (parameters[name] * scaled[name]).astype(parameters[name].dtype)
+    return replace(model, parameters=parameters)
+
+
+def learnt(model: Model, kind: str, importances: Mapping[str, np.ndarray], rate: float) -> tuple[Model, Plan]:
+    """The network with its learnt importances multiplied in, and what goes of it: the lowest |a| of every layer.
+
+    Parameters
+    ----------
+    model : Model
+        As it was trained, importances apart.
+    kind : {"queries", "values", "hidden"}
+    importances : mapping of str to ndarray
+        a, by block.
+    rate : float
+
+    Returns
+    -------
+    (Model, Plan)
+        For `masked` and `removed`.
+    """
+    plan = per_layer(model, kind, {path: np.abs(a) for path, a in importances.items()}, rate)
+    return folded(model, kind, importances), plan
+
+
+def _each(gone, values):
+    """Of the channels themselves, or of every head's."""
+    return gone(values) if values.ndim == 1 else tuple(gone(head) for head in values)
+
+
+def _check(model, kind, scores, rate):
+    check_rate(rate)
+    if kind == "heads":
+        raise BadInput("heads are no channels, expected queries, values or hidden; use karat.refimpl.prune.heads")
+    swinir_blocks(model)
+    check_scores(model, kind, scores)
