@@ -23,8 +23,8 @@ from karat.refimpl.models import swin_blocks
 from karat.refimpl.models import swinir as golden_swinir
 from karat.refimpl.numerics.winograd import A, B, G, conv2d_winograd
 
-FEWER = settings(max_examples=max(5, settings.default.max_examples // 2))  # whole networks
-PIXELS = 200
+FEWER = settings(max_examples=max(3, settings.default.max_examples // 3))  # whole networks
+PIXELS = 100
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -42,7 +42,7 @@ def form(seed=1, **arguments):
 
 def picture(model, size, seed=0, count=None):
     """Pictures of that size, by default as many as make an error more than luck."""
-    count = min(-(-PIXELS // (size[0] * size[1])), 30) if count is None else count
+    count = min(-(-PIXELS // (size[0] * size[1])), 16) if count is None else count
     return np.random.default_rng(seed).random((count, model.config.channels, *size), np.float32)
 
 
