@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from ..kernels.compile import compile, first_use
-from ..kernels.tile_plan import plan_tiles, run_plan
-from ..kernels.tiling import fixed_tiles
+from ..kernels.pictures.tile_plan import plan_tiles, run_plan
+from ..kernels.pictures.tiling import fixed_tiles
 from ..refimpl.errors import BadInput
 from .amounts import parse_bytes
 from .picture import check_target, read_picture, write_picture
@@ -46,7 +46,7 @@ def upscale(
     halo : int, optional
         Pixels that such a tile of a SwinIR reads around what it keeps.
     tile : int or tuple of int, optional
-        Computes what a package of that input size gives, tile by tile; `kernels.tiling.fixed_plan` says where.
+        Computes what a package of that input size gives, tile by tile; `kernels.pictures.tiling.fixed_plan` says where.
     overlap : int
         Pixels that those tiles share at least.
     say : callable

@@ -14,8 +14,8 @@ import numpy as np
 from skimage.data import astronaut
 
 import karat
-from karat.kernels.seam import seam
-from karat.kernels.tiling import halo_plan
+from karat.kernels.pictures.seam import seam
+from karat.kernels.pictures.tiling import halo_plan
 
 NETWORKS = ["zoo:swinir-small-x2", "zoo:light-x2-test"]
 HALOS = (0, 8, 16, 32, 48)

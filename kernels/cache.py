@@ -104,7 +104,7 @@ def folder() -> Path:
     """
     place = Path(__file__).resolve().parent
     digest = hashlib.sha256(f"{cpu.target().key} {version('numba')} {version('llvmlite')} {place}".encode())
-    for path in sorted(place.glob("*.py")):
+    for path in sorted(place.rglob("*.py")):
         digest.update(path.read_bytes())
     root = Path(os.environ.get("KARAT_CACHE") or user_cache_path("karat"))
     path = root / f"kernels-{digest.hexdigest()[:16]}"

@@ -135,13 +135,13 @@ def _say(name, done, total):
 
 
 def _swinir(model, precision, threads):
-    from .swinir import SwinIR
+    from .swin.swinir import SwinIR
 
     return SwinIR(model, precision, threads)
 
 
 def _quicksrnet(model, precision, threads):
-    from .conv_net import ConvNet
+    from .conv_net.network import ConvNet
 
     return ConvNet(model, threads)  # its convolutions are float32 in either precision
 

@@ -1,21 +1,13 @@
 """All kernels, for those who compile them before anyone waits."""
 
-from . import (
-    block_rows,
-    conv3x3,
-    conv_rows,
-    cpu,
-    map_norm,
-    net_rows,
-    shuffle,
-    shuffle_rows,
-    squeeze_rows,
-    swin_layer,
-)
+from . import cpu
 from .cache import KERNELS, Kernel
+from .conv_net import conv_rows, net_rows, shuffle_rows, squeeze_rows
+from .maps import direct, layer_norm, shuffle, winograd_rows
+from .swin import block
 
 # that define kernels; a test compares them with the sources
-MODULES = (block_rows, conv3x3, conv_rows, map_norm, net_rows, shuffle, shuffle_rows, squeeze_rows, swin_layer)
+MODULES = (block, conv_rows, direct, layer_norm, net_rows, shuffle, shuffle_rows, squeeze_rows, winograd_rows)
 
 
 def all_kernels() -> list[Kernel]:
@@ -23,7 +15,7 @@ def all_kernels() -> list[Kernel]:
 
     Examples
     --------
-    >>> "conv3x3.conv3x3_rows" in [kernel.name for kernel in all_kernels()]
+    >>> "direct.conv3x3_rows" in [kernel.name for kernel in all_kernels()]
     True
     """
     return [kernel for name, kernel in KERNELS.items() if cpu.target().bf16 or "bfloat16" not in name]

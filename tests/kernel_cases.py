@@ -8,9 +8,11 @@ import numpy as np
 from hypothesis import strategies as st
 
 import karat.kernels
-from karat.kernels import memory, swin, swin_pack
-from karat.kernels.maps import clear_outside, to_map
-from karat.kernels.pointwise import LOG2_E
+from karat.kernels import memory
+from karat.kernels.emit.pointwise import LOG2_E
+from karat.kernels.maps.layout import clear_outside, to_map
+from karat.kernels.swin import blocks as swin
+from karat.kernels.swin import pack
 from karat.refimpl.metrics import relative_rms
 from karat.refimpl.models.swin_blocks import EPS, swin_block
 from karat.refimpl.numerics.formats import Format, nearest
@@ -142,9 +144,10 @@ def _untouched(memory, first, last):
 def guarded():
     """Give every module of the kernels guarded buffers; checks them at the end."""
     guards, real = Guards(), (memory.aligned, memory.laid_out)
-    modules = [importlib.import_module(f"karat.kernels.{m.name}") for m in pkgutil.iter_modules(karat.kernels.__path__)]
+    names = [module.name for module in pkgutil.walk_packages(karat.kernels.__path__, "karat.kernels.")]
+    modules = [importlib.import_module(name) for name in names]
     places = [(m, name) for m in modules for name in ("aligned", "laid_out") if getattr(m, name, None) in real]
-    assert {m for m, name in places if name == "laid_out"} >= {swin, swin_pack}
+    assert {m for m, name in places if name == "laid_out"} >= {swin, pack}
     before = [getattr(*place) for place in places]
     try:
         for module, name in places:
@@ -233,7 +236,7 @@ class Swin:
     def packed(self, precision):
         """(layer, maker of blocks) ready for `run`."""
         arguments = (self.heads, self.window, self.shift, self.scale, precision)
-        return swin_pack.pack_swin_layer(self.parameters, *arguments)
+        return pack.pack_swin_layer(self.parameters, *arguments)
 
     def run(self, precision, threads=1, change=None):
         """On the kernel, between guards; ``change(blocks, layer)`` makes a mutant."""

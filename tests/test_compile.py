@@ -14,9 +14,10 @@ from swinir_networks import BASE, FORMS, TAILS, explicit, network, random_swinir
 
 import karat
 from karat.kernels import compile as compile_module
-from karat.kernels import cpu, swinir
-from karat.kernels.maps import clear_outside
-from karat.kernels.winograd_blocks import WinogradConv
+from karat.kernels import cpu
+from karat.kernels.maps.layout import clear_outside
+from karat.kernels.maps.winograd import WinogradConv
+from karat.kernels.swin import swinir
 from karat.refimpl.errors import BadInput
 from karat.refimpl.load import load
 from karat.refimpl.models import swin_blocks
@@ -251,7 +252,7 @@ def _only_the_last_block_cleared(patch):
         rows, columns = feature_map.shape[:2]
         clear_outside(feature_map, max(height, 4 * rows - 3), max(width, 4 * columns - 3))
 
-    patch.setattr("karat.kernels.swinir_tail.clear_outside", cut)
+    patch.setattr("karat.kernels.swin.tail.clear_outside", cut)
 
 
 def _mean_forgotten(patch):
@@ -259,7 +260,7 @@ def _mean_forgotten(patch):
 
 
 def _no_halo(patch):
-    patch.setattr("karat.kernels.swinir_tail.HALO", 0)
+    patch.setattr("karat.kernels.swin.tail.HALO", 0)
 
 
 @cache

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from networks import FORMS, configs, random_model
 from winograd_nets import net_error
 
-from karat.kernels import records
-from karat.kernels.conv_net import ConvNet
+from karat.kernels.conv_net import records
+from karat.kernels.conv_net.network import ConvNet
 from karat.refimpl.errors import BadInput
 from karat.refimpl.models import quicksrnet, seeded
 

@@ -19,7 +19,7 @@ FOLDER = Path(karat.kernels.__path__[0])
 TWO = """
 import sys
 from karat.kernels.cache import ready
-from karat.kernels.shuffle import nearest2_row, picture1_row
+from karat.kernels.maps.shuffle import nearest2_row, picture1_row
 
 def progress(name, done, total):
     print(name, done, total, flush=True)
@@ -127,18 +127,18 @@ def test_no_place_to_write(tmp_path):
 def test_every_kernel_is_warmed():
     """Read from the sources, so that a new file is not forgotten."""
     defined = set()
-    for path in sorted(FOLDER.glob("*.py")):
+    for path in sorted(FOLDER.rglob("*.py")):
         for node in ast.parse(path.read_text()).body:
             marks = getattr(node, "decorator_list", [])
             defined |= {f"{path.stem}.{node.name}" for mark in marks if ast.unparse(mark).split("(")[0] == "kernel"}
     assert len(defined) > 5
     assert {name.split(".")[0] for name in defined} == {module.__name__.split(".")[-1] for module in MODULES}
-    assert defined == {name for name in KERNELS if (FOLDER / f"{name.split('.')[0]}.py").exists()}
+    assert defined == {name for name in KERNELS if list(FOLDER.rglob(f"{name.split('.')[0]}.py"))}
 
 
 def test_kernels_that_the_processor_cannot_run_are_left_out(monkeypatch):
     names = {kernel.name for kernel in all_kernels()}
-    assert ("swin_layer.swin_row_bfloat16" in names) == cpu.target().bf16
+    assert ("block.swin_row_bfloat16" in names) == cpu.target().bf16
     monkeypatch.setattr(cpu, "target", lambda: cpu.Target("avx2", False, "other", ""))
     assert not any("bfloat16" in kernel.name for kernel in all_kernels())
 
@@ -146,7 +146,7 @@ def test_kernels_that_the_processor_cannot_run_are_left_out(monkeypatch):
 WARM = """
 import sys
 from karat.kernels import warm
-from karat.kernels.shuffle import nearest2_row, picture1_row
+from karat.kernels.maps.shuffle import nearest2_row, picture1_row
 
 if sys.argv.pop(1) == "two":
     warm.all_kernels = lambda: [nearest2_row, picture1_row]

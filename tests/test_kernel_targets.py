@@ -20,13 +20,14 @@ from karat.kernels import cpu
 if "fused" in sys.argv:
     cpu.Target.fma = property(lambda self: True)
 from karat.kernels.cache import KERNELS
-from karat.kernels import conv3x3, map_norm, shuffle, swin_layer
+from karat.kernels.maps import direct, layer_norm, shuffle
+from karat.kernels.swin import block
 
 llvm.initialize_all_targets()
 llvm.initialize_all_asmprinters()
-NAMES = ["map_norm.map_norm_row"]
+NAMES = ["layer_norm.map_norm_row"]
 if "fused" not in sys.argv:
-    NAMES += ["swin_layer.swin_row_float32", "conv3x3.conv3x3_rows", "shuffle.picture2_row"]
+    NAMES += ["block.swin_row_float32", "direct.conv3x3_rows", "shuffle.picture2_row"]
 MACHINES = {
     "aarch64-linux-gnu": ("cortex-a76", r"\tbl\t([\w.$]+)"),
     "x86_64-linux-gnu": ("x86-64", r"\tcallq?\t([\w.$]+)"),

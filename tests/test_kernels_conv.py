@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kernel_cases import ENOUGH, assert_no_worse, clean_map, dirty_map, from_map, guarded
 
-from karat.kernels import conv3x3
-from karat.kernels.conv3x3 import Conv3x3
+from karat.kernels.maps import direct
+from karat.kernels.maps.direct import Conv3x3
 from karat.refimpl.ops import conv2d, leaky_relu
 
 
@@ -127,7 +127,7 @@ def test_what_lies_outside_the_picture_is_caught(size):
 def test_the_guards_see_a_strip_that_is_too_short(monkeypatch):
     case = Case((4, 4))
     case.run()
-    monkeypatch.setattr(conv3x3, "TILE", conv3x3.TILE - 64)
+    monkeypatch.setattr(direct, "TILE", direct.TILE - 64)
     with pytest.raises(AssertionError, match="written behind"):
         case.run()
 

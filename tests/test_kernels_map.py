@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kernel_cases import ENOUGH, U, assert_no_worse, dirty_map, from_map, guarded
 
-from karat.kernels import shuffle
-from karat.kernels.map_norm import MapNorm
-from karat.kernels.maps import clear_outside, copy_map, to_map
-from karat.kernels.shuffle import pixel_shuffle, upsample_nearest, write_picture
+from karat.kernels.maps import shuffle
+from karat.kernels.maps.layer_norm import MapNorm
+from karat.kernels.maps.layout import clear_outside, copy_map, to_map
+from karat.kernels.maps.shuffle import pixel_shuffle, upsample_nearest, write_picture
 from karat.refimpl.ops import layer_norm
 from karat.refimpl.ops import pixel_shuffle as shuffled
 from karat.refimpl.ops import upsample_nearest as nearest

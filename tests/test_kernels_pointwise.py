@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from kernel_cases import U
 
-from karat.kernels import pointwise
 from karat.kernels.cache import KERNELS, kernel
 from karat.kernels.cpu import target
+from karat.kernels.emit import pointwise
+from karat.kernels.emit.simd import VECTOR_BYTES, emitted
 from karat.kernels.memory import address, aligned
-from karat.kernels.simd import VECTOR_BYTES, emitted
 from karat.refimpl.numerics.formats import FLOAT32
 
 ROUNDINGS = 1 if target().fma else 2  # of a step of Horner's rule

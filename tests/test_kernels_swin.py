@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kernel_cases import PRECISIONS, Swin, assert_no_worse, guarded, swin_cases
 
-from karat.kernels import swin, swin_pack
-from karat.kernels.swin_layer import LAYER
+from karat.kernels.swin import blocks as swin
+from karat.kernels.swin import pack
+from karat.kernels.swin.block import LAYER
 
 CASE = {
     "window": 8,
@@ -55,14 +56,14 @@ def test_bits_do_not_depend_on_threads_or_on_chance(precision):
     feature_maps = []
     for threads in (1, 2, *[4] * 250):
         blocks = swin.SwinBlocks([layer], precision, threads)
-        feature_map = swin_pack.copied(_map(case))
+        feature_map = pack.copied(_map(case))
         blocks(layer, feature_map, case.size, blocks.scratch())
         feature_maps.append(feature_map.tobytes())
     assert len(set(feature_maps)) == 1
 
 
 def _map(case):
-    from karat.kernels.maps import to_map
+    from karat.kernels.maps.layout import to_map
 
     return to_map(case.x[0])
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from networks import FORMS, random_model
 
 import karat
-from karat.kernels.tile_plan import ALIGNMENT, SMALLEST, Plan, plan_tiles, run_plan
-from karat.kernels.tiling import halo_plan, run_tiles
+from karat.kernels.pictures.tile_plan import ALIGNMENT, SMALLEST, Plan, plan_tiles, run_plan
+from karat.kernels.pictures.tiling import halo_plan, run_tiles
 from karat.refimpl.errors import BadInput
 from karat.refimpl.models import quicksrnet
 

@@ -12,8 +12,8 @@ from swinir_networks import network
 
 import karat
 from karat.convert.export.coreml import export
-from karat.kernels.seam import seam
-from karat.kernels.tiling import cropped, fixed_plan, fixed_tiles, halo_plan, run_tiles
+from karat.kernels.pictures.seam import seam
+from karat.kernels.pictures.tiling import cropped, fixed_plan, fixed_tiles, halo_plan, run_tiles
 from karat.refimpl.errors import BadInput
 
 FORM = "lightweight x3"

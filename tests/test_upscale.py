@@ -21,8 +21,8 @@ from karat.app.picture import FORMATS, read_picture, write_picture
 from karat.app.progress import bar, named_bar
 from karat.app.quick import BLAS, quick_start
 from karat.kernels import cpu
-from karat.kernels.tile_plan import plan_tiles, run_plan
-from karat.kernels.tiling import fixed_plan, fixed_tiles
+from karat.kernels.pictures.tile_plan import plan_tiles, run_plan
+from karat.kernels.pictures.tiling import fixed_plan, fixed_tiles
 from karat.refimpl.errors import BadInput
 from karat.refimpl.load import load
 from karat.refimpl.models import quicksrnet

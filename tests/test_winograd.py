@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from karat.kernels.emit.winograd import pack
+from karat.kernels.maps.winograd import convolve, scratch_sizes
 from karat.kernels.scratch import Scratch
-from karat.kernels.winograd import pack
-from karat.kernels.winograd_blocks import convolve, scratch_sizes
 from karat.refimpl.numerics.formats import FLOAT32
 from karat.refimpl.numerics.winograd import A, B, G, conv2d_winograd, winograd
 from karat.refimpl.ops import conv2d

@@ -87,8 +87,8 @@ def fused_layers(precision):
 
 
 def _layer(network, height, width, precision):
-    from ...kernels.swin import SwinBlocks
-    from ...kernels.swin_pack import pack_swin_layer
+    from ...kernels.swin.blocks import SwinBlocks
+    from ...kernels.swin.pack import pack_swin_layer
 
     model = load(network)
     config, c = model.config, model.config.embed_dim

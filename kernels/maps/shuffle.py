@@ -9,10 +9,10 @@ Network", CVPR 2016, eq. 4. arXiv:1609.05158
 
 from functools import partial
 
-from .cache import kernel
-from .memory import address, aligned, copied
-from .simd import F32, LANES, VECTOR_BYTES, Emitter, Record, emitted
-from .threads import run
+from ..cache import kernel
+from ..emit.simd import F32, LANES, VECTOR_BYTES, Emitter, Record, emitted
+from ..memory import address, aligned, copied
+from ..threads import run
 
 MAP = Record("source target block_columns channels factor")  # channels of the target
 PICTURE = Record("source target row_bytes plane_bytes block_columns channels factor means")

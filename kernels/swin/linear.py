@@ -1,10 +1,10 @@
 """Linear layers on a panel of 64 tokens: packed weights times tokens, and what becomes of the result."""
 
-from . import cpu
-from .pointwise import gelu
-from .simd import I64, VECTOR_BYTES, Emitter
-from .swin_window import VECTORS
-from .tiles import ROW, Float32, biases, tile
+from .. import cpu
+from ..emit.pointwise import gelu
+from ..emit.simd import I64, VECTOR_BYTES, Emitter
+from ..emit.tiles import ROW, Float32, biases, tile
+from .window import VECTORS
 
 WIDE = cpu.target().vectors[0]  # vectors of a tile
 ROWS = cpu.target().rows

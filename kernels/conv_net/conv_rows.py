@@ -4,8 +4,22 @@ Maps are rings of rows of tiles (4 lines of pixels each): (slots, groups + 2, ch
 zeros at both ends of a row.
 """
 
-from .cache import kernel
-from .lanes import GROUP_BYTES, PIXELS, TILE, copy_floats, keep_inside, split_line
+from ..cache import kernel
+from ..emit.lanes import GROUP_BYTES, PIXELS, TILE, copy_floats, keep_inside, split_line
+from ..emit.simd import VECTOR_BYTES, word
+from ..emit.winograd import (
+    FEW,
+    PAD,
+    PLACES,
+    ROWS,
+    VECTORS,
+    multiply_few,
+    multiply_few_1,
+    multiply_rows,
+    multiply_rows_1,
+    transform_input,
+    transform_output,
+)
 from .records import (
     BIAS,
     CHANNELS,
@@ -30,20 +44,6 @@ from .records import (
     ZERO,
     M,
     V,
-)
-from .simd import VECTOR_BYTES, word
-from .winograd import (
-    FEW,
-    PAD,
-    PLACES,
-    ROWS,
-    VECTORS,
-    multiply_few,
-    multiply_few_1,
-    multiply_rows,
-    multiply_rows_1,
-    transform_input,
-    transform_output,
 )
 
 

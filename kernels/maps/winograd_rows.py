@@ -4,11 +4,11 @@ Winograd's transforms want 16 tiles of one place in a vector instead. Registers 
 into a ring of three rows of groups, and on the way out.
 """
 
-from .cache import kernel
-from .conv_rows import multiply_block, transform_row
-from .lanes import GROUP_BYTES, copy_vectors, transposed
-from .simd import LANES, VECTOR_BYTES, Emitter, emitted
-from .winograd import FEW, PAD, PLACES, ROWS, VECTORS, limited, outputs_of
+from ..cache import kernel
+from ..conv_net.conv_rows import multiply_block, transform_row
+from ..emit.lanes import GROUP_BYTES, copy_vectors, transposed
+from ..emit.simd import LANES, VECTOR_BYTES, Emitter, emitted
+from ..emit.winograd import FEW, PAD, PLACES, ROWS, VECTORS, limited, outputs_of
 
 SLOTS = 3
 

@@ -6,11 +6,19 @@ from functools import partial
 
 import numpy as np
 
-from ..refimpl.models.swinir_config import factors
-from ..refimpl.models.swinir_derive import upsample_convolutions
-from .maps import clear_outside
-from .memory import aligned
-from .shuffle import PICTURES, SHUFFLES, any_shuffle_row, nearest2_row, pixel_shuffle, upsample_nearest, write_picture
+from ...refimpl.models.swinir_config import factors
+from ...refimpl.models.swinir_derive import upsample_convolutions
+from ..maps.layout import clear_outside
+from ..maps.shuffle import (
+    PICTURES,
+    SHUFFLES,
+    any_shuffle_row,
+    nearest2_row,
+    pixel_shuffle,
+    upsample_nearest,
+    write_picture,
+)
+from ..memory import aligned
 
 BAND = 16  # rows of blocks at a time
 HALO = 1  # rows of blocks above and below: a tail looks at most 2.5 pixels far

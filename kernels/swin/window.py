@@ -5,7 +5,7 @@ next is VECTOR_BYTES further. Windows that do not consist of patches (7 x 7) are
 the scratch, and written back behind the block.
 """
 
-from .simd import F32, I64, VECTOR_BYTES, Emitter
+from ..emit.simd import F32, I64, VECTOR_BYTES, Emitter
 
 PANEL = 64  # tokens
 VECTORS = PANEL // 16

@@ -4,11 +4,11 @@ Scores are computed transposed, S[j][i] of key j and query i: the softmax over k
 stay in the lanes. Everything of one call lies in the first cache: 64 keys x 32 queries are 8 KB.
 """
 
+from ..emit.pointwise import exp2
+from ..emit.simd import VECTOR_BYTES, Emitter
+from ..emit.tiles import ROW, Float32, tile
 from .linear import WIDE
-from .pointwise import exp2
-from .simd import VECTOR_BYTES, Emitter
-from .swin_window import PANEL
-from .tiles import ROW, Float32, tile
+from .window import PANEL
 
 # vectors of queries, keys of a tile of scores, values of a tile of the weighted sum: what the registers hold
 QUERIES, KEYS, VALUE_ROWS = (2, 8, (10, 8, 6)) if WIDE == 4 else (1, 4, (6,))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..refimpl.errors import BadInput
+from ...refimpl.errors import BadInput
 
 Progress = Callable[[float, int], None]
 

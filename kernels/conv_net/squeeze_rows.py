@@ -3,8 +3,10 @@
 Both read 2x2 pixels per output, and a tile holds four outputs: their inputs are gathered as one matrix each.
 """
 
-from .cache import kernel
-from .lanes import GROUP_BYTES, TILE, copy_vectors, shift_vector
+from ..cache import kernel
+from ..emit.lanes import GROUP_BYTES, TILE, copy_vectors, shift_vector
+from ..emit.simd import VECTOR_BYTES, Emitter, emitted, word
+from ..emit.winograd import FEW, ROWS, VECTORS, limited, multiply_few, multiply_rows
 from .records import (
     BIAS,
     CHANNELS,
@@ -22,8 +24,6 @@ from .records import (
     M,
     V,
 )
-from .simd import VECTOR_BYTES, Emitter, emitted, word
-from .winograd import FEW, ROWS, VECTORS, limited, multiply_few, multiply_rows
 
 OUTPUT_PLACES = 4
 

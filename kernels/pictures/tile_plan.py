@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..refimpl.errors import BadInput
+from ...refimpl.errors import BadInput
 from .tiling import Progress, Tile, continued, cropped, halo_parts, halo_plan, run_tiles
 
 ALIGNMENT = 16  # of exact tiles: kernels compute blocks of 4 x 4 and tiles of transforms, and must find the same ones

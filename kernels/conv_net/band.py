@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .conv_layers import COLOURS, Layer
-from .lanes import GROUP_BYTES, PIXELS, TILE
+from ..emit.lanes import GROUP_BYTES, PIXELS, TILE
+from ..emit.simd import LANES, VECTOR_BYTES
+from ..emit.winograd import PAD, PLACES, ROWS, VECTORS
+from ..scratch import Scratch
+from .layers import COLOURS, Layer
 from .net_rows import net_rows
 from .records import (
     AVERAGE,
@@ -51,9 +54,6 @@ from .records import (
     V,
     write,
 )
-from .scratch import Scratch
-from .simd import LANES, VECTOR_BYTES
-from .winograd import PAD, PLACES, ROWS, VECTORS
 
 SLOPE, HIGH = 0.0, 1.0  # a clip to [0, 1] ends every layer
 

@@ -9,13 +9,13 @@ from functools import partial
 import numpy as np
 from llvmlite import ir
 
-from . import cpu
-from .cache import kernel
-from .memory import address, aligned, copied
-from .pointwise import leaky_relu
-from .simd import F32, VECTOR_BYTES, Emitter, Record, emitted
-from .threads import run
-from .tiles import Float32, biases, tile
+from .. import cpu
+from ..cache import kernel
+from ..emit.pointwise import leaky_relu
+from ..emit.simd import F32, VECTOR_BYTES, Emitter, Record, emitted
+from ..emit.tiles import Float32, biases, tile
+from ..memory import address, aligned, copied
+from ..threads import run
 
 ROWS, VECTORS = (12, 2) if cpu.target().vectors[0] == 4 else (6, 1)
 BLOCKS = 2  # above each other

@@ -3,11 +3,11 @@
 Every layer keeps only the last rows of its input, in a ring that stays in the cache.
 """
 
-from .cache import kernel
+from ..cache import kernel
+from ..emit.simd import word
 from .conv_rows import convolve_row, image_row
 from .records import CONVOLUTION, FIRST, KIND, LAG, LAST, LAYER_WORDS, LAYERS, RECORDS, WORD
 from .shuffle_rows import finish_row
-from .simd import word
 from .squeeze_rows import squeeze_row
 
 _image_row, _convolve_row = image_row.compiled, convolve_row.compiled

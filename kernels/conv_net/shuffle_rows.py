@@ -1,7 +1,8 @@
 """The end of a net, one row of tiles at a time: pixel shuffle into the lines of the result, and their average."""
 
-from .cache import kernel
-from .lanes import TILE, average_lines, copy_floats, join_lines
+from ..cache import kernel
+from ..emit.lanes import TILE, average_lines, copy_floats, join_lines
+from ..emit.simd import LANES, VECTOR_BYTES, word
 from .records import (
     AVERAGE,
     END,
@@ -15,7 +16,6 @@ from .records import (
     RESULT_WIDTH,
     TARGET,
 )
-from .simd import LANES, VECTOR_BYTES, word
 
 COLOURS = 3
 join_4_1, join_4_2, join_4_3, join_4_4, join_2_3 = (

@@ -7,13 +7,13 @@ modulo the map.
 
 from functools import partial
 
+from ..cache import kernel
+from ..emit.simd import VECTOR_BYTES, Emitter, Record, emitted
+from ..emit.tiles import ROW, BFloat16, Float32
 from .attention import QUERIES, SCORE_ROW, VALUE_ROWS, attend
-from .cache import kernel
 from .layer_norm import layer_norm
 from .linear import ROWS, TILE, gelu_tiles, linear
-from .simd import VECTOR_BYTES, Emitter, Record, emitted
-from .swin_window import PANEL, VECTORS, gather, point_at_patches, scatter
-from .tiles import ROW, BFloat16, Float32
+from .window import PANEL, VECTORS, gather, point_at_patches, scatter
 
 PARTS = VECTORS // QUERIES  # of a panel's queries
 BATCH = PANEL * SCORE_ROW // TILE  # tiles of the hidden layer that the scores' memory holds

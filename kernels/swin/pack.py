@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..refimpl.models.swin_blocks import EPS
-from ..refimpl.ops import attention_mask, relative_position_bias
+from ...refimpl.models.swin_blocks import EPS
+from ...refimpl.ops import attention_mask, relative_position_bias
+from ..emit.pointwise import LOG2_E
+from ..emit.simd import LANES, VECTOR_BYTES
+from ..emit.tiles import ROW
+from ..memory import address, aligned, copied, laid_out
 from .attention import QUERIES, VALUE_ROWS
+from .block import LAYER
 from .linear import ROWS
-from .memory import address, aligned, copied, laid_out
-from .pointwise import LOG2_E
-from .simd import LANES, VECTOR_BYTES
-from .swin_layer import LAYER
-from .swin_window import PANEL, VECTORS
-from .tiles import ROW
+from .window import PANEL, VECTORS
 
 NEVER = -1e30  # score of a key that is no token
 

@@ -8,19 +8,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..refimpl.errors import BadInput
-from ..refimpl.models import Model
-from ..refimpl.models.swinir import MEAN, query_scale
-from ..refimpl.ops import reflect_pad
-from .cache import Kernel
-from .conv3x3 import Conv3x3, conv3x3_rows
-from .map_norm import MapNorm, map_norm_row
-from .maps import clear_outside, copy_map, to_map
-from .memory import aligned
-from .swin import ROW_KERNELS, SwinBlocks
-from .swin_pack import SwinLayer, pack_swin_layer
-from .swinir_tail import Tail
-from .winograd_blocks import WinogradConv, convolve_blocks
+from ...refimpl.errors import BadInput
+from ...refimpl.models import Model
+from ...refimpl.models.swinir import MEAN, query_scale
+from ...refimpl.ops import reflect_pad
+from ..cache import Kernel
+from ..maps.direct import Conv3x3, conv3x3_rows
+from ..maps.layer_norm import MapNorm, map_norm_row
+from ..maps.layout import clear_outside, copy_map, to_map
+from ..maps.winograd import WinogradConv, convolve_blocks
+from ..memory import aligned
+from .blocks import ROW_KERNELS, SwinBlocks
+from .pack import SwinLayer, pack_swin_layer
+from .tail import Tail
 
 FEW = 16  # channels
 Progress = Callable[[int, int], None]

@@ -4,9 +4,9 @@ from functools import partial
 
 import numpy as np
 
-from .memory import aligned
-from .simd import LANES
-from .threads import run
+from ..emit.simd import LANES
+from ..memory import aligned
+from ..threads import run
 
 
 def to_map(pixels):

@@ -2,11 +2,11 @@
 
 from functools import partial
 
-from ..refimpl.models.swin_blocks import EPS
-from .cache import kernel
-from .memory import address, copied
-from .simd import VECTOR_BYTES, Emitter, Record, emitted
-from .threads import run
+from ...refimpl.models.swin_blocks import EPS
+from ..cache import kernel
+from ..emit.simd import VECTOR_BYTES, Emitter, Record, emitted
+from ..memory import address, copied
+from ..threads import run
 
 BLOCKS = 4  # beside each other: their sums are independent, and one waits less for another
 NORM = Record("map channels block_columns weight bias share eps")

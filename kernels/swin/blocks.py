@@ -4,12 +4,12 @@ from functools import partial
 
 import numpy as np
 
+from ..memory import address, aligned, laid_out
+from ..threads import run
 from .attention import SCORE_ROW
-from .memory import address, aligned, laid_out
-from .swin_layer import PLACE, swin_row_bfloat16, swin_row_float32
-from .swin_pack import mask_panels, patchwise
-from .swin_window import PANEL
-from .threads import run
+from .block import PLACE, swin_row_bfloat16, swin_row_float32
+from .pack import mask_panels, patchwise
+from .window import PANEL
 
 ROW_KERNELS = {"float32": swin_row_float32, "bfloat16": swin_row_bfloat16}
 

@@ -1,8 +1,8 @@
 """LayerNorm of a panel of 64 tokens, without its weight and bias: they are in the layer behind it."""
 
-from .simd import I64, VECTOR_BYTES, Emitter
-from .swin_window import VECTORS
-from .tiles import ROW, Float32
+from ..emit.simd import I64, VECTOR_BYTES, Emitter
+from ..emit.tiles import ROW, Float32
+from .window import VECTORS
 
 
 def layer_norm(e: Emitter, form: type[Float32], x, channels, share, eps, y):

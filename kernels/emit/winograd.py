@@ -14,8 +14,8 @@ A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 201
 
 import numpy as np
 
-from ..refimpl.numerics.winograd import G
-from . import cpu
+from ...refimpl.numerics.winograd import G
+from .. import cpu
 from .lanes import GROUP_BYTES, LEFT, RIGHT, TILE
 from .simd import VECTOR_BYTES, Emitter, emitted
 from .tiles import Float32, tile

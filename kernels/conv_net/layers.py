@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..refimpl.models.model import Model
+from ...refimpl.models.model import Model
+from ..emit.winograd import pack, pack_matrices
+from ..scratch import Scratch
 from .records import CONVOLUTION, SQUEEZE
-from .scratch import Scratch
-from .winograd import pack, pack_matrices
 
 COLOURS = 3
 

@@ -5,19 +5,19 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..refimpl.errors import BadInput
-from ..refimpl.models.model import Model, check_picture
-from . import cache
-from .conv_band import Band, Shape, band_sizes
-from .conv_layers import COLOURS, layers_of, parameters_of
+from ...refimpl.errors import BadInput
+from ...refimpl.models.model import Model, check_picture
+from .. import cache
+from ..emit.lanes import TILE
+from ..scratch import Results, needed
+from ..threads import run
+from .band import Band, Shape, band_sizes
 from .conv_rows import convolve_row
-from .lanes import TILE
+from .layers import COLOURS, layers_of, parameters_of
 from .net_rows import net_rows
 from .records import CONVOLUTION
-from .scratch import Results, needed
 from .shuffle_rows import finish_row
 from .squeeze_rows import squeeze_row
-from .threads import run
 
 
 class ConvNet:

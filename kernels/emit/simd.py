@@ -15,7 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from . import cpu
+from .. import cpu
 
 LANES = 16
 VECTOR_BYTES = 64

@@ -4,14 +4,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from . import cache
-from .block_rows import SLOTS, convolve_blocks
-from .lanes import GROUP_BYTES
-from .memory import copied
-from .scratch import Scratch
-from .simd import LANES, VECTOR_BYTES
-from .threads import run
-from .winograd import PAD, PLACES, ROWS, VECTORS, pack, packed_size
+from .. import cache
+from ..emit.lanes import GROUP_BYTES
+from ..emit.simd import LANES, VECTOR_BYTES
+from ..emit.winograd import PAD, PLACES, ROWS, VECTORS, pack, packed_size
+from ..memory import copied
+from ..scratch import Scratch
+from ..threads import run
+from .winograd_rows import SLOTS, convolve_blocks
 
 KERNELS = (convolve_blocks,)
 BAND = 8  # rows of blocks at least that a thread takes: it reads one more above and below
@@ -38,7 +38,7 @@ def convolve(source, packed, bias, target, residual=None, slope=1.0, threads=1, 
     source : ndarray of float32, (H/4, W/4, C, 16)
         Whole blocks; what lies outside the picture must be zero. Contiguous, like all maps.
     packed : ndarray
-        From `karat.kernels.winograd.pack` of (O, C, 3, 3).
+        From `karat.kernels.emit.winograd.pack` of (O, C, 3, 3).
     bias : ndarray of float32, (O,)
     target : ndarray of float32, (H/4, W/4, O, 16)
         Written whole, also outside the picture. It may be ``residual``, not ``source``.

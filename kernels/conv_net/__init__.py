@@ -1,0 +1,1 @@
+"""QuickSRNet, depth first."""

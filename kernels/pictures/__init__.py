@@ -1,0 +1,1 @@
+"""Pictures in parts: tiles with a halo, fixed tiles, and what seams cost."""

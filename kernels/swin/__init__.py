@@ -1,0 +1,1 @@
+"""SwinIR: the fused Swin Transformer block and the network around it."""
