@@ -161,12 +161,16 @@ def guarded():
 
 @st.composite
 def swin_cases(draw):
-    """What `Swin` takes; 12 and 24 channels fill tiles, and the kernel works on the map itself."""
+    """What `Swin` takes; 12 and 24 channels fill tiles, and the kernel works on the map itself.
+
+    At least 5 channels: the norm divides by the spread s of C numbers, whose density near 0 goes with s^(C - 2), and
+    two norms follow one another. With fewer the variance of the error is infinite, or nearly: one token decides.
+    """
     window = draw(st.one_of(st.integers(2, 16), st.just(8)), label="window")
     return {
         "window": window,
         "shift": draw(st.sampled_from([0, window // 2]), label="shift"),
-        "channels": draw(st.one_of(st.integers(3, 33), st.sampled_from([12, 24])), label="channels"),
+        "channels": draw(st.one_of(st.integers(5, 33), st.sampled_from([12, 24])), label="channels"),
         "heads": draw(st.integers(1, 4), label="heads"),
         "keys": draw(st.integers(1, 12), label="channels of a head's queries and keys"),
         "values": draw(st.integers(1, 12), label="channels of a head's values"),

@@ -33,7 +33,7 @@ def test_a_block_is_no_worse_than_its_twin(precision, drawn, threads):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_a_norm_of_hardly_any_channels(precision, channels):
     """Two nearly equal numbers are amplified by eps^-1/2: a few tokens carry the error, and only many of them tell."""
     case = Swin(**CASE | {"channels": channels, "window": 4, "shift": 2, "numbers": 20_000})
@@ -56,7 +56,7 @@ def test_bits_do_not_depend_on_threads_or_on_chance(precision):
     for threads in (1, 2, *[4] * 250):
         blocks = swin.SwinBlocks([layer], precision, threads)
         feature_map = swin_pack.copied(_map(case))
-        blocks(layer, feature_map, *case.size, blocks.scratch())
+        blocks(layer, feature_map, case.size, blocks.scratch())
         feature_maps.append(feature_map.tobytes())
     assert len(set(feature_maps)) == 1
 
@@ -105,13 +105,13 @@ def test_nothing_is_freed_early(precision):
     gc.collect()
     garbage = [np.full(array.nbytes + 64, 0xFF, np.uint8) for array in [*layer.arrays, blocks.mask] * 20]
     feature_map = _map(kept)
-    blocks(layer, feature_map, *kept.size, blocks.scratch())
+    blocks(layer, feature_map, kept.size, blocks.scratch())
     del garbage
     again = Swin(**CASE)
     fresh = _map(again)
     layer = again.packed(precision)
     blocks = swin.SwinBlocks([layer], precision, 1)
-    blocks(layer, fresh, *again.size, blocks.scratch())
+    blocks(layer, fresh, again.size, blocks.scratch())
     np.testing.assert_array_equal(feature_map, fresh)
 
 
