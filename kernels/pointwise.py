@@ -23,7 +23,7 @@ def _fitted(function, weight, degree, domain):
     x = np.interp(np.cos(np.pi * (np.arange(100) + 0.5) / 100), [-1, 1], domain)
     values, weights = (np.array([f(v) for v in x]) for f in (function, weight))
     fit = Chebyshev.fit(x, values, degree, domain=domain, w=weights)
-    return [float(c) for c in fit.convert(kind=Polynomial, domain=domain, window=domain).coef]
+    return np.asarray(fit.convert(kind=Polynomial, domain=domain, window=domain).coef, np.float64)
 
 
 def _beside_half(x):

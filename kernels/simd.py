@@ -126,7 +126,7 @@ class Emitter:
     def sqrt(self, a):
         return self.call("llvm.sqrt.v16f32", VECTOR, a)
 
-    def polynomial(self, x, coefficients: Sequence[float]):
+    def polynomial(self, x, coefficients):
         """By Horner's rule; the constant term first."""
         y = self.constant(coefficients[-1])
         for coefficient in coefficients[-2::-1]:
