@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_cases import PRECISIONS, Swin, assert_no_worse, guarded, swin_cases
+from kernel_cases import PRECISIONS, Swin, assert_no_worse, swin_cases
+from kernel_guards import guarded
 
 from karat.kernels import swin, swin_pack
 from karat.kernels.swin_layer import LAYER
