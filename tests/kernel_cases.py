@@ -1,14 +1,10 @@
-"""Random blocks and maps, their twins, and buffers with guard zones, for the tests of the kernels."""
-
-import importlib
-import pkgutil
-from contextlib import contextmanager
+"""Random blocks and maps and their twins, for the tests of the kernels."""
 
 import numpy as np
 from hypothesis import strategies as st
+from kernel_guards import guarded
 
 import karat.kernels
-from karat.kernels import memory
 from karat.kernels.emit.pointwise import LOG2_E
 from karat.kernels.maps.layout import clear_outside, to_map
 from karat.kernels.swin import blocks as swin
@@ -71,105 +67,21 @@ def clean_map(pixels):
     return feature_map
 
 
-# buffers between guard zones
-
-
-SIGNAL = np.uint16(0x7FA0)  # a signalling NaN in float32 and bfloat16: not even adding something leaves its bits
-
-
-class Guards:
-    """Buffers between two zones of NaN, of which kernels must leave every bit.
-
-    Attributes
-    ----------
-    poison : bool
-        Whether new buffers are full of NaN too: what is made while a network runs must not count on zeros.
-    memories : list
-        (all bytes, first, last) of every buffer.
-    panel_gaps, gaps : list of int
-        Offsets of the zones between the parts of a panel and of the scratch behind the panels, of the last layout.
-    """
-
-    ZONE = 1024
-
-    def __init__(self):
-        self.poison, self.memories, self.panel_gaps, self.gaps = False, [], [], []
-
-    def aligned(self, shape, dtype=np.float32):
-        """`memory.aligned`, guarded."""
-        count = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        whole = np.full(count // 2 + self.ZONE + memory.ALIGNMENT, SIGNAL).view(np.uint8)
-        first = self.ZONE + -(whole.ctypes.data + self.ZONE) % memory.ALIGNMENT
-        if not self.poison:
-            whole[first : first + count] = 0
-        self.memories.append((whole, first, first + count))
-        return whole[first : first + count].view(dtype).reshape(shape)
-
-    def laid_out(self, sizes, start=0):
-        """`memory.laid_out` with a zone behind every part."""
-        gaps, starts = [], {}
-        for name, size in sizes.items():
-            starts[name] = start
-            gaps.append(start + size)  # the rest of its last line belongs to the zone
-            start += -(-size // memory.ALIGNMENT) * memory.ALIGNMENT + memory.ALIGNMENT
-        if "x" in sizes:
-            self.panel_gaps = gaps
-        else:
-            self.gaps = gaps
-        return starts, start
-
-    def check(self, blocks=None, layer=None):
-        """Every zone is as it was; with the zones inside the scratch of the blocks, of one layer."""
-        assert self.memories
-        for whole, first, last in self.memories:
-            assert _untouched(whole, 0, first), "written before a buffer"
-            assert _untouched(whole, last, len(whole)), "written behind a buffer"
-        if blocks is None:
-            return
-        scratches = [whole[a:b] for whole, a, b in self.memories if b - a == blocks.scratch_bytes]
-        assert scratches
-        places = [p * layer.panel_bytes + gap for p in range(blocks.panels) for gap in self.panel_gaps]
-        for scratch in scratches:
-            for place in [*places, *self.gaps]:
-                end = (-(-place // memory.ALIGNMENT) + 1) * memory.ALIGNMENT
-                assert _untouched(scratch, place, end), f"written between parts of the scratch, at {place}"
-
-
-def _untouched(memory, first, last):
-    odd = np.arange(first, last) % 2
-    return (memory[first:last] == np.where(odd, SIGNAL >> 8, SIGNAL & 0xFF)).all()
-
-
-@contextmanager
-def guarded():
-    """Give every module of the kernels guarded buffers; checks them at the end."""
-    guards, real = Guards(), (memory.aligned, memory.laid_out)
-    names = [module.name for module in pkgutil.walk_packages(karat.kernels.__path__, "karat.kernels.")]
-    modules = [importlib.import_module(name) for name in names]
-    places = [(m, name) for m in modules for name in ("aligned", "laid_out") if getattr(m, name, None) in real]
-    assert {m for m, name in places if name == "laid_out"} >= {swin, pack}
-    before = [getattr(*place) for place in places]
-    try:
-        for module, name in places:
-            setattr(module, name, getattr(guards, name))
-        yield guards
-    finally:
-        for (module, name), value in zip(places, before, strict=True):
-            setattr(module, name, value)
-    guards.check()
-
-
 # Swin blocks
 
 
 @st.composite
 def swin_cases(draw):
-    """What `Swin` takes; 12 and 24 channels fill tiles, and the kernel works on the map itself."""
+    """What `Swin` takes; 12 and 24 channels fill tiles, and the kernel works on the map itself.
+
+    At least 5 channels: the norm divides by the spread s of C numbers, whose density near 0 goes with s^(C - 2), and
+    two norms follow one another. With fewer the variance of the error is infinite, or nearly: one token decides.
+    """
     window = draw(st.one_of(st.integers(2, 16), st.just(8)), label="window")
     return {
         "window": window,
         "shift": draw(st.sampled_from([0, window // 2]), label="shift"),
-        "channels": draw(st.one_of(st.integers(3, 33), st.sampled_from([12, 24])), label="channels"),
+        "channels": draw(st.one_of(st.integers(5, 33), st.sampled_from([12, 24])), label="channels"),
         "heads": draw(st.integers(1, 4), label="heads"),
         "keys": draw(st.integers(1, 12), label="channels of a head's queries and keys"),
         "values": draw(st.integers(1, 12), label="channels of a head's values"),

@@ -1,86 +1,24 @@
 """Whole networks on the kernels agree with the golden ones: every form, every size, any number of threads."""
 
 import threading
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
+from compile_cases import assert_right, form, picture, random_network, twin
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_cases import PRECISIONS, assert_no_worse, bfloat16_block, guarded
+from kernel_cases import PRECISIONS, assert_no_worse
+from kernel_guards import guarded
 from removal import choose, remove_from_chain, remove_from_swinir, some, tail_chain
-from swinir_networks import BASE, FORMS, TAILS, explicit, network, random_swinir, swinir_arguments
+from swinir_networks import FORMS, TAILS, explicit, network, swinir_arguments
 
 import karat
-from karat.kernels import compile as compile_module
-from karat.kernels import cpu
 from karat.kernels.maps.layout import clear_outside
-from karat.kernels.maps.winograd import WinogradConv
 from karat.kernels.swin import swinir
-from karat.refimpl.errors import BadInput
-from karat.refimpl.load import load
-from karat.refimpl.models import swin_blocks
-from karat.refimpl.models import swinir as golden_swinir
-from karat.refimpl.numerics.winograd import A, B, G, conv2d_winograd
 
 FEWER = settings(max_examples=max(3, settings.default.max_examples // 3))  # whole networks
-PIXELS = 100
 SEEDS = st.integers(0, 2**32 - 1)
-
-
-def random_network(arguments, seed=1):
-    arguments = {"img_range": 1.0, "qk_scale": None} | arguments
-    state = random_swinir(arguments, seed).float().state_dict()
-    return load({name: value.numpy() for name, value in state.items()}, **explicit(arguments))
-
-
-def form(seed=1, **arguments):
-    """A network like `swinir_networks.BASE`."""
-    arguments = {"upscale": 1, "upsampler": ""} | BASE | arguments
-    return random_network(arguments | {"img_size": 2 * arguments["window_size"]}, seed)
-
-
-def picture(model, size, seed=0, count=None):
-    """Pictures of that size, by default as many as make an error more than luck."""
-    count = min(-(-PIXELS // (size[0] * size[1])), 16) if count is None else count
-    return np.random.default_rng(seed).random((count, model.config.channels, *size), np.float32)
-
-
-def twin(model, x, fast):
-    """In float32, with the blocks of bfloat16 and the convolutions by Winograd's algorithm that the network has."""
-    network, plain_conv = fast._network, swin_blocks.conv
-
-    def block(name, parameters, tokens, size, heads, window, shift, scale=None):
-        own = {key.removeprefix(f"{name}."): value for key, value in parameters.items() if key.startswith(f"{name}.")}
-        width = (len(own["attn.qkv.weight"]) - own["attn.proj.weight"].shape[1]) // (2 * heads)
-        scale = parameters.get(f"{name}.attn:query.value", width**-0.5 if scale is None else scale)
-        y = bfloat16_block(own, tokens, size, heads, window, shift, float(scale)).astype(tokens.dtype)
-        yield name, y
-        return y
-
-    def conv(name, parameters, values):
-        if network.convolutions[name] != WinogradConv.name:
-            return plain_conv(name, parameters, values)
-        matrices = tuple(matrix.astype(values.dtype) for matrix in (A, B, G))
-        return (
-            conv2d_winograd(values, parameters[f"{name}.weight"], matrices) + parameters[f"{name}.bias"][:, None, None]
-        )
-
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (swin_blocks, golden_swinir):
-            patch.setattr(module, "conv", conv)
-        if fast.precision == "bfloat16":
-            patch.setattr(swin_blocks, "swin_block", block)
-        return model(x)
-
-
-def assert_right(model, x, precision="float32", threads=2):
-    fast = karat.compile(model, precision, threads)
-    y = fast(x)
-    assert y.dtype == np.float32
-    assert_no_worse(model(x.astype(np.float64)), twin(model, x, fast), y)
-    return fast
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -281,61 +219,3 @@ def test_a_wrong_network_is_caught(change, monkeypatch):
     change(monkeypatch)
     with pytest.raises(AssertionError):
         assert_no_worse(golden, plain, karat.compile(model, threads=2)(x))
-
-
-# what is refused
-
-
-@pytest.mark.parametrize(
-    ("given", "says"),
-    [
-        ({"precision": "float16"}, "precision is 'float16'"),
-        ({"threads": 0}, "0 threads"),
-        ({"threads": -1}, "-1 threads"),
-        ({"threads": "2"}, "threads"),
-        ({"threads": 1.5}, "threads"),
-        ({"model": "zoo:nothing"}, "zoo holds no"),
-    ],
-)
-def test_what_cannot_be_compiled_is_told(given, says):
-    with pytest.raises(BadInput, match=says) as error:
-        karat.compile(**{"model": "zoo:light-x2-test"} | given)
-    assert str(error.value).count(". ") == 0, "one sentence"
-
-
-def test_bfloat16_is_refused_where_the_processor_has_none(monkeypatch):
-    plain = replace(cpu.target(), bf16=False)
-    monkeypatch.setattr(compile_module.cpu, "target", lambda: plain)
-    with pytest.raises(BadInput, match="bfloat16 was asked for") as error:
-        karat.compile(form(), precision="bfloat16")
-    assert str(error.value).count(". ") == 0, "one sentence"
-
-
-@pytest.mark.parametrize(
-    "name", ["norm.eps", "layers.0.residual_group.blocks.0.attn:bias.value", ":denormalise.factor"]
-)
-def test_constants_of_a_package_are_not_passed_over(name):
-    model = form()
-    carrying = model.carrying({name: model.expressions((8, 8)).get(name, 1 / 255)})
-    with pytest.raises(BadInput, match=name) as error:
-        karat.compile(carrying)
-    assert str(error.value).count(". ") == 0, "one sentence"
-
-
-@pytest.mark.parametrize(
-    ("x", "says"),
-    [
-        (np.zeros((1, 1, 8, 8), np.float32), "expected"),
-        (np.zeros((3, 8, 8), np.float32), "expected"),
-        (np.zeros((1, 3, 8, 8), np.uint8), "divide bytes by 255"),
-        (np.zeros((1, 3, 0, 8), np.float32), "0 x 8"),
-        (np.zeros((1, 3, 9, 9), np.float32), "position embedding"),
-    ],
-)
-def test_pictures_that_do_not_fit_are_told(x, says):
-    model = form(**FORMS["position embedding"])
-    with pytest.raises(BadInput, match=says) as error:
-        karat.compile(model, threads=1)(
-            np.pad(x, ((0, 0),) * (x.ndim - 2) + ((0, 4),) * 2) if "position" in says else x
-        )
-    assert str(error.value).count(". ") == 0, "one sentence"

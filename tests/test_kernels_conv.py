@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_cases import ENOUGH, assert_no_worse, clean_map, dirty_map, from_map, guarded
+from kernel_cases import ENOUGH, assert_no_worse, clean_map, dirty_map, from_map
+from kernel_guards import guarded
 
 from karat.kernels.maps import direct
 from karat.kernels.maps.direct import Conv3x3

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_cases import ENOUGH, U, assert_no_worse, dirty_map, from_map, guarded
+from kernel_cases import ENOUGH, U, assert_no_worse, dirty_map, from_map
+from kernel_guards import guarded
 
 from karat.kernels.maps import shuffle
 from karat.kernels.maps.layer_norm import MapNorm

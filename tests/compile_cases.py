@@ -1,0 +1,69 @@
+"""Networks on the kernels and their twins, for the tests."""
+
+import numpy as np
+import pytest
+from kernel_cases import assert_no_worse, bfloat16_block
+from swinir_networks import BASE, explicit, random_swinir
+
+import karat
+from karat.kernels.maps.winograd import WinogradConv
+from karat.refimpl.load import load
+from karat.refimpl.models import swin_blocks
+from karat.refimpl.models import swinir as golden_swinir
+from karat.refimpl.numerics.winograd import A, B, G, conv2d_winograd
+
+PIXELS = 100
+
+
+def random_network(arguments, seed=1):
+    arguments = {"img_range": 1.0, "qk_scale": None} | arguments
+    state = random_swinir(arguments, seed).float().state_dict()
+    return load({name: value.numpy() for name, value in state.items()}, **explicit(arguments))
+
+
+def form(seed=1, **arguments):
+    """A network like `swinir_networks.BASE`."""
+    arguments = {"upscale": 1, "upsampler": ""} | BASE | arguments
+    return random_network(arguments | {"img_size": 2 * arguments["window_size"]}, seed)
+
+
+def picture(model, size, seed=0, count=None):
+    """Pictures of that size, by default as many as make an error more than luck."""
+    count = min(-(-PIXELS // (size[0] * size[1])), 16) if count is None else count
+    return np.random.default_rng(seed).random((count, model.config.channels, *size), np.float32)
+
+
+def twin(model, x, fast):
+    """In float32, with the blocks of bfloat16 and the convolutions by Winograd's algorithm that the network has."""
+    network, plain_conv = fast._network, swin_blocks.conv
+
+    def block(name, parameters, tokens, size, heads, window, shift, scale=None):
+        own = {key.removeprefix(f"{name}."): value for key, value in parameters.items() if key.startswith(f"{name}.")}
+        width = (len(own["attn.qkv.weight"]) - own["attn.proj.weight"].shape[1]) // (2 * heads)
+        scale = parameters.get(f"{name}.attn:query.value", width**-0.5 if scale is None else scale)
+        y = bfloat16_block(own, tokens, size, heads, window, shift, float(scale)).astype(tokens.dtype)
+        yield name, y
+        return y
+
+    def conv(name, parameters, values):
+        if network.convolutions[name] != WinogradConv.name:
+            return plain_conv(name, parameters, values)
+        matrices = tuple(matrix.astype(values.dtype) for matrix in (A, B, G))
+        return (
+            conv2d_winograd(values, parameters[f"{name}.weight"], matrices) + parameters[f"{name}.bias"][:, None, None]
+        )
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (swin_blocks, golden_swinir):
+            patch.setattr(module, "conv", conv)
+        if fast.precision == "bfloat16":
+            patch.setattr(swin_blocks, "swin_block", block)
+        return model(x)
+
+
+def assert_right(model, x, precision="float32", threads=2):
+    fast = karat.compile(model, precision, threads)
+    y = fast(x)
+    assert y.dtype == np.float32
+    assert_no_worse(model(x.astype(np.float64)), twin(model, x, fast), y)
+    return fast
