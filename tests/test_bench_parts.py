@@ -37,6 +37,18 @@ def test_engines_take_turns(repeat, count):
     assert 0 <= shares[0] <= shares[-1] < 1
 
 
+def test_a_short_run_is_timed_when_processors_are_awake(monkeypatch):
+    clock = iter([0, 0.2, 1, 1.1, 2, 5])
+    monkeypatch.setattr("time.perf_counter", clock.__next__)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    called = []
+    runs = {"short": lambda: called.append("short"), "long": lambda: called.append("long")}
+    times = take_turns(runs, 1, 0.25)
+    assert called == ["short", "short", "long"]
+    assert times["short"] == [pytest.approx(0.1)]
+    assert times["long"] == [3]
+
+
 seconds = st.lists(st.floats(1e-3, 10), min_size=1, max_size=7)
 
 

@@ -15,7 +15,8 @@ from .simd import I16, I32, INTEGERS, LANES, VECTOR, Emitter
 LOG2_E = math.log2(math.e)
 GELU_BOUND = 5.25  # beyond it x and 0 are as near to GELU(x) as the polynomial
 ROUND = 12582912.0  # 1.5 2^23: adding it leaves the nearest integer in the last bits
-TO_FLOOR, CURRENT_ROUNDING, ALL_LANES = 1, 4, ir.Constant(I16, -1)
+# operands of AVX-512's instructions: to floor, as rounded everywhere else, in all lanes
+TO_FLOOR, ROUNDING, ALL_LANES = ir.Constant(I32, 1), ir.Constant(I32, 4), ir.Constant(I16, -1)
 
 
 def _fitted(function, weight, degree, domain):
@@ -64,10 +65,13 @@ def exp2(e: Emitter, t):
 
 def _exp2_avx512(e, t):
     """AVX-512 has t - floor(t) and y 2^floor(t) in one instruction each."""
-    mode, rounding = ir.Constant(I32, TO_FLOOR), ir.Constant(I32, CURRENT_ROUNDING)
-    fraction = e.call("llvm.x86.avx512.mask.reduce.ps.512", VECTOR, t, mode, t, ALL_LANES, rounding)
-    y = e.polynomial(fraction, EXP2_FLOOR)
-    return e.call("llvm.x86.avx512.mask.scalef.ps.512", VECTOR, y, t, y, ALL_LANES, rounding)
+    y = e.polynomial(_above_floor(e, t), EXP2_FLOOR)
+    return e.call("llvm.x86.avx512.mask.scalef.ps.512", VECTOR, y, t, y, ALL_LANES, ROUNDING)
+
+
+def _above_floor(e, t):
+    """t - floor(t)."""
+    return e.call("llvm.x86.avx512.mask.reduce.ps.512", VECTOR, t, TO_FLOOR, t, ALL_LANES, ROUNDING)
 
 
 def gelu(e: Emitter, x):
@@ -84,8 +88,7 @@ def _gelu_avx512(e, x):
     distance = e.minimum(e.call("llvm.fabs.v16f32", VECTOR, x), e.constant(PIECES_END * (1 - 2**-23)))
     scaled = e.mul(distance, e.constant(LANES / PIECES_END))
     piece = e.builder.fptosi(scaled, INTEGERS)
-    mode, rounding = ir.Constant(I32, TO_FLOOR), ir.Constant(I32, CURRENT_ROUNDING)
-    inside = e.call("llvm.x86.avx512.mask.reduce.ps.512", VECTOR, scaled, mode, scaled, ALL_LANES, rounding)
+    inside = _above_floor(e, scaled)
 
     def coefficient(power):
         table = ir.Constant(VECTOR, [float(np.float32(value)) for value in GELU_PIECES[:, power]])

@@ -70,6 +70,18 @@ class Emitter:
         """1 or 0."""
         return self.builder.zext(self.builder.icmp_signed("==", a, self.integer(b)), I64)
 
+    def select(self, condition, yes, no):
+        """``yes`` where the integer is not zero, else ``no``."""
+        return self.builder.select(self._true(condition), self.integer(yes), self.integer(no))
+
+    def least(self, a, b):
+        """The smaller integer."""
+        a, b = self.integer(a), self.integer(b)
+        return self.builder.select(self.builder.icmp_signed("<", a, b), a, b)
+
+    def _true(self, condition):
+        return self.builder.icmp_signed("!=", condition, self.integer(0))
+
     # memory
 
     def load(self, address, offset=0, kind: Any = VECTOR, align=4):
@@ -188,9 +200,14 @@ class Emitter:
             builder.ret_void()
         self.builder.call(module.globals[name], [self.integer(value) for value in values])
 
+    def when(self, condition, body: Callable[[], None]):
+        """Run ``body`` only when the integer is not zero."""
+        with self.builder.if_then(self._true(condition)):
+            body()
+
     def choose(self, condition, yes: Callable[[], None], no: Callable[[], None]):
         """Run ``yes`` when the integer is not zero, else ``no``."""
-        with self.builder.if_else(self.builder.icmp_signed("!=", condition, self.integer(0))) as (then, otherwise):
+        with self.builder.if_else(self._true(condition)) as (then, otherwise):
             with then:
                 yes()
             with otherwise:
@@ -204,11 +221,6 @@ class Emitter:
         disable = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
         node.operands = (node, disable)  # the first operand of a loop's node is the node itself
         return node
-
-    def when(self, condition, body: Callable[[], None]):
-        """Run ``body`` only when the integer is not zero."""
-        with self.builder.if_then(self.builder.icmp_signed("!=", condition, self.integer(0))):
-            body()
 
 
 class Record:

@@ -49,8 +49,7 @@ def conv_rows(e: Emitter, conv, strip, pair):
     """
     conv = CONV.read(e, conv)
     top = e.builder.mul(pair, e.integer(BLOCKS))
-    below = e.builder.sub(conv.block_rows, top)
-    blocks = e.builder.select(e.builder.icmp_signed("<", below, e.integer(BLOCKS)), below, e.integer(BLOCKS))
+    blocks = e.least(e.builder.sub(conv.block_rows, top), BLOCKS)
     sums = e.at(strip, (conv.in_channels, STRIP))
 
     def column(x, _):
@@ -120,8 +119,7 @@ def _tile(e, weights, bias, strip, channels, sums):
 def _write(e, conv, sums, block, blocks, t):
     """The channels of a tile that there are, to the blocks that there are."""
     first = e.builder.mul(t, e.integer(ROWS))
-    left = e.builder.sub(conv.out_channels, first)
-    count = e.builder.select(e.builder.icmp_signed("<", left, e.integer(ROWS)), left, e.integer(ROWS))
+    count = e.least(e.builder.sub(conv.out_channels, first), ROWS)
     slope = e.broadcast(conv.slope)
 
     def one(i, _):

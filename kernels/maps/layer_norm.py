@@ -27,13 +27,9 @@ def norm_row(e: Emitter, norm, row):
     last = e.at(norm.block_columns, -1)
 
     def some(group, _):
-        blocks = []
-        for j in range(
-            BLOCKS
-        ):  # beyond the last block the last one again: reads come before writes, and both are equal
-            column = e.at(j, (group, BLOCKS))
-            column = e.builder.select(e.builder.icmp_signed("<", column, last), column, last)
-            blocks.append(e.at(start, (column, block)))
+        # beyond the last block the last one again: reads come before writes, and both are equal
+        columns = [e.least(e.at(j, (group, BLOCKS)), last) for j in range(BLOCKS)]
+        blocks = [e.at(start, (column, block)) for column in columns]
         e.procedure("map_norm", _norm, *blocks, norm.channels, norm.weight, norm.bias, norm.share, norm.eps)
         return []
 

@@ -13,7 +13,7 @@ from ..emit.tiles import ROW, BFloat16, Float32
 from .attention import QUERIES, SCORE_ROW, VALUE_ROWS, attend
 from .layer_norm import layer_norm
 from .linear import ROWS, TILE, gelu_tiles, linear
-from .window import PANEL, VECTORS, gather, point_at_patches, scatter
+from .window import PANEL, VECTORS, Window, gather, point_at_patches, scatter
 
 PARTS = VECTORS // QUERIES  # of a panel's queries
 BATCH = PANEL * SCORE_ROW // TILE  # tiles of the hidden layer that the scores' memory holds
@@ -48,68 +48,60 @@ def swin_row(e: Emitter, form, layer, place, scratch, row):
         Which row of windows.
     """
     layer, place = LAYER.read(e, layer), PLACE.read(e, place)
-    here = e, layer, place, scratch
 
     def window(column, _):
-        corner = [e.at(place.shift, (index, place.window)) for index in (row, column)]
-        e.choose(place.patches, partial(point_at_patches, *here, *corner), partial(gather, *here, *corner))
-        _panels(e, layer, place, scratch, lambda panel: _norm(e, form, layer, panel))
-        e.loop(layer.groups, [], lambda g, _: _group(e, form, layer, place, scratch, row, column, g))
-        _panels(e, layer, place, scratch, lambda panel: _project_out(e, form, layer, panel))
-        _panels(e, layer, place, scratch, lambda panel: _mlp(e, form, layer, place, scratch, panel))
-        e.when(e.equal(place.patches, 0), partial(scatter, *here))
+        w = Window(e, form, layer, place, scratch, row, column)
+        e.choose(place.patches, partial(point_at_patches, w), partial(gather, w))
+        w.panels(partial(_norm, w))
+        e.loop(layer.groups, [], lambda group, _: _some_heads(w, group))
+        w.panels(partial(_project_out, w))
+        w.panels(partial(_mlp, w))
+        e.when(e.equal(place.patches, 0), partial(scatter, w))
         return []
 
     e.loop(place.columns, [], window)
 
 
-def _panels(e, layer, place, scratch, body):
-    """Run body(address of the panel's scratch)."""
-    e.loop(place.panels, [], lambda p, _: body(e.at(scratch, (p, layer.panel_bytes))) or [])
-
-
-def _norm(e, form, layer, panel):
+def _norm(w: Window, panel):
     """n = norm(x)."""
-    x, n = e.at(panel, layer.x), e.at(panel, layer.n)
-    layer_norm(e, form, x, layer.channels, layer.share, layer.eps, n)
+    x, n = w.e.at(panel, w.layer.x), w.e.at(panel, w.layer.n)
+    layer_norm(w.e, w.form, x, w.layer.channels, w.layer.share, w.layer.eps, n)
 
 
-def _group(e, form, layer, place, scratch, row, column, g):
-    """Some heads: their queries, keys and values are still in the first cache when attention reads them."""
-    tiles = (layer.qk_tiles, layer.v_tiles)
-    bytes_of_biases = [(g, count, 4 * ROWS) for count in tiles]
+def _some_heads(w: Window, group):
+    """Attention of a group's heads: their queries, keys and values are in the first cache when it reads them."""
+    e, layer = w.e, w.layer
+    qk = e.at(layer.qk_weight, (group, layer.qk_bytes)), e.at(layer.qk_bias, (group, layer.qk_tiles, 4 * ROWS))
+    v = e.at(layer.v_weight, (group, layer.v_bytes)), e.at(layer.v_bias, (group, layer.v_tiles, 4 * ROWS))
 
     def project(panel):
-        n, q, v = (e.at(panel, start) for start in (layer.n, layer.q, layer.v))
-        weights = e.at(layer.qk_weight, (g, layer.qk_bytes)), e.at(layer.v_weight, (g, layer.v_bytes))
-        biases = e.at(layer.qk_bias, bytes_of_biases[0]), e.at(layer.v_bias, bytes_of_biases[1])
-        linear(e, form, "tokens", weights[0], biases[0], n, layer.steps, q, tiles[0])
-        linear(e, form, "weights", weights[1], biases[1], n, layer.steps, v, tiles[1])
+        n = e.at(panel, layer.n)
+        linear(e, w.form, "tokens", *qk, n, layer.steps, e.at(panel, layer.q), layer.qk_tiles)
+        linear(e, w.form, "weights", *v, n, layer.steps, e.at(panel, layer.v), layer.v_tiles)
 
-    _panels(e, layer, place, scratch, project)
-    first = e.builder.mul(g, layer.group_heads)
-    return e.loop(
-        layer.group_heads, [], lambda i, _: _head(e, form, layer, place, scratch, row, column, e.at(first, i), i)
-    )
+    w.panels(project)
+    first = e.builder.mul(group, layer.group_heads)
+    return e.loop(layer.group_heads, [], lambda i, _: _head(w, e.at(first, i), i))
 
 
-def _head(e, form, layer, place, scratch, row, column, h, i):
-    """Attention of head h, the group's i-th: every panel's queries to all panels' keys."""
-    bias = _bias(e, layer, place, scratch, row, column, h)
-    k, v = e.at(scratch, layer.k, (i, layer.key_bytes)), e.at(scratch, layer.v, (i, layer.value_bytes))
-    s, p = e.at(scratch, place.s), e.at(scratch, place.p)
+def _head(w: Window, head, i):
+    """Attention of a head, its group's i-th: every panel's queries to all panels' keys."""
+    e, layer, place = w.e, w.layer, w.place
+    bias = _bias(w, head)
+    k, v = e.at(w.scratch, layer.k, (i, layer.key_bytes)), e.at(w.scratch, layer.v, (i, layer.value_bytes))
+    s, p = e.at(w.scratch, place.s), e.at(w.scratch, place.p)
     sizes = layer.head_steps, layer.panel_bytes, place.panels, layer.value_tiles
 
     def queries(n, _):
-        panel = e.at(scratch, (n, layer.panel_bytes))
-        q, o = e.at(panel, layer.q, (i, layer.key_bytes)), e.at(panel, layer.o, (h, layer.out_bytes))
+        panel = e.at(w.scratch, (n, layer.panel_bytes))
+        q, o = e.at(panel, layer.q, (i, layer.key_bytes)), e.at(panel, layer.o, (head, layer.out_bytes))
 
         def some(part, _):
             first = (part, QUERIES * VECTOR_BYTES)
             biases = e.at(bias, (e.at(part, (n, PARTS)), place.panels, PANEL * SCORE_ROW))
             addresses = e.at(q, first), k, v, biases, e.at(o, first), s, p
             for rows in VALUE_ROWS:
-                e.when(e.equal(layer.value_rows, rows), lambda rows=rows: attend(e, form, rows, *addresses, *sizes))
+                e.when(e.equal(layer.value_rows, rows), partial(attend, e, w.form, rows, *addresses, *sizes))
             return []
 
         return e.loop(PARTS, [], some)
@@ -117,38 +109,14 @@ def _head(e, form, layer, place, scratch, row, column, h, i):
     return e.loop(place.panels, [], queries)
 
 
-def _project_out(e, form, layer, panel):
-    """x += proj(o)."""
-    o, x = e.at(panel, layer.o), e.at(panel, layer.x)
-    linear(e, form, "residual", layer.proj_weight, layer.proj_bias, o, layer.proj_steps, x, layer.proj_tiles)
-
-
-def _mlp(e, form, layer, place, scratch, panel):
-    """x += fc2(gelu(fc1(norm2(x))))."""
-    x, n, hidden = (e.at(panel, start) for start in (layer.x, layer.n, layer.hidden))
-    spare = e.at(scratch, place.s)  # nobody's scores now
-    _norm(e, form, layer, panel)
-
-    def some(i, _):
-        done = e.builder.mul(i, e.integer(BATCH))
-        left = e.builder.sub(layer.fc1_tiles, done)
-        tiles = e.builder.select(e.builder.icmp_signed("<", left, e.integer(BATCH)), left, e.integer(BATCH))
-        weight, bias = e.at(layer.fc1_weight, (done, layer.steps, 4 * ROWS)), e.at(layer.fc1_bias, (done, 4 * ROWS))
-        linear(e, form, "floats", weight, bias, n, layer.steps, spare, tiles)
-        gelu_tiles(e, form, spare, e.at(hidden, (done, TILE // form.channels)), tiles)
-        return []
-
-    e.loop(e.builder.sdiv(e.at(layer.fc1_tiles, BATCH - 1), e.integer(BATCH)), [], some)
-    linear(e, form, "residual", layer.fc2_weight, layer.fc2_bias, hidden, layer.fc2_steps, x, layer.proj_tiles)
-
-
-def _bias(e, layer, place, scratch, row, column, h):
+def _bias(w: Window, head):
     """Address of the head's bias; where the shift has joined the map's borders, of its sum with the mask."""
-    size = e.at(e.integer(0), (place.panels, place.panels, PANEL * ROW))
-    bias = e.at(layer.bias, (h, size))
-    last = e.at(e.equal(row, place.last_row), (e.equal(e.at(column, 1), place.columns), 2))  # 0 to 3
-    apart = e.builder.select(e.builder.icmp_signed("!=", place.shift, e.integer(0)), last, e.integer(0))
-    masked = e.at(scratch, place.masked)
+    e, place = w.e, w.place
+    size = e.at(0, (place.panels, place.panels, PANEL * ROW))
+    bias = e.at(w.layer.bias, (head, size))
+    last = e.at(e.equal(w.row, place.last_row), (e.equal(e.at(w.column, 1), place.columns), 2))  # 0 to 3
+    apart = e.select(place.shift, last, 0)
+    masked = e.at(w.scratch, place.masked)
 
     def add_mask():
         mask = e.at(place.mask, (e.at(apart, -1), size))
@@ -161,7 +129,32 @@ def _bias(e, layer, place, scratch, row, column, h):
         e.loop(e.builder.sdiv(size, e.integer(VECTOR_BYTES)), [], vector)
 
     e.when(apart, add_mask)
-    return e.builder.select(e.builder.icmp_signed("!=", apart, e.integer(0)), masked, bias)
+    return e.select(apart, masked, bias)
+
+
+def _project_out(w: Window, panel):
+    """x += proj(o)."""
+    layer, o, x = w.layer, w.e.at(panel, w.layer.o), w.e.at(panel, w.layer.x)
+    linear(w.e, w.form, "residual", layer.proj_weight, layer.proj_bias, o, layer.proj_steps, x, layer.proj_tiles)
+
+
+def _mlp(w: Window, panel):
+    """x += fc2(gelu(fc1(norm2(x))))."""
+    e, form, layer = w.e, w.form, w.layer
+    x, n, hidden = (e.at(panel, start) for start in (layer.x, layer.n, layer.hidden))
+    spare = e.at(w.scratch, w.place.s)  # nobody's scores now
+    _norm(w, panel)
+
+    def some(batch, _):
+        done = e.builder.mul(batch, e.integer(BATCH))
+        tiles = e.least(e.builder.sub(layer.fc1_tiles, done), BATCH)
+        weight, bias = e.at(layer.fc1_weight, (done, layer.steps, 4 * ROWS)), e.at(layer.fc1_bias, (done, 4 * ROWS))
+        linear(e, form, "floats", weight, bias, n, layer.steps, spare, tiles)
+        gelu_tiles(e, form, spare, e.at(hidden, (done, TILE // form.channels)), tiles)
+        return []
+
+    e.loop(e.builder.sdiv(e.at(layer.fc1_tiles, BATCH - 1), e.integer(BATCH)), [], some)
+    linear(e, form, "residual", layer.fc2_weight, layer.fc2_bias, hidden, layer.fc2_steps, x, layer.proj_tiles)
 
 
 @emitted

@@ -21,7 +21,7 @@ from ..maps.shuffle import (
 from ..memory import aligned
 
 BAND = 16  # rows of blocks at a time
-HALO = 1  # rows of blocks above and below: a tail looks at most 2.5 pixels far
+HALO = 1  # rows of blocks above and below: a tail looks less than 3 pixels far
 
 
 @dataclass

@@ -5,93 +5,129 @@ next is VECTOR_BYTES further. Windows that do not consist of patches (7 x 7) are
 the scratch, and written back behind the block.
 """
 
-from ..emit.simd import F32, I64, VECTOR_BYTES, Emitter
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from ..emit.simd import F32, I64, LANES, VECTOR_BYTES, Emitter
+from ..emit.tiles import Float32
 
 PANEL = 64  # tokens
-VECTORS = PANEL // 16
+VECTORS = PANEL // LANES
 
 
-def point_at_patches(e: Emitter, layer, place, scratch, top, left):
-    """Take the patches where they are: windows modulo the map, which is the cyclic shift.
+@dataclass(frozen=True)
+class Window:
+    """What the parts of a block are emitted for.
 
-    Parameters
+    Attributes
     ----------
+    e : Emitter
+    form : {Float32, BFloat16}
     layer, place : namespace
         Registers of LAYER and PLACE.
     scratch : value
-    top, left : value
-        The window's first pixel in the map, before the modulo.
+        Address of this thread's memory.
+    row, column : value
+        Which window.
     """
-    builder, four = e.builder, e.integer(4)
+
+    e: Emitter
+    form: type[Float32]
+    layer: SimpleNamespace
+    place: SimpleNamespace
+    scratch: Any
+    row: Any
+    column: Any
+
+    def panels(self, body: Callable):
+        """Run body(address of the panel's scratch) for every panel."""
+        step = self.layer.panel_bytes
+        self.e.loop(self.place.panels, [], lambda n, _: body(self.e.at(self.scratch, (n, step))) or [])
+
+    def patch(self, i, start, step):
+        """Address of something of the window's i-th patch: ``step`` bytes a patch, from ``start`` in its panel."""
+        panel, vector = self.e.builder.sdiv(i, self.e.integer(VECTORS)), self.e.builder.srem(i, self.e.integer(VECTORS))
+        return self.e.at(self.scratch, start, (panel, self.layer.panel_bytes), (vector, step))
+
+    def set_patch(self, i, address):
+        """Let the window's i-th patch be at an address."""
+        self.e.store(address, self.patch(i, self.layer.x, 8))
+
+    def gathered(self, i):
+        """Address of the i-th patch of a window that was gathered."""
+        return self.patch(i, self.layer.gathered, self.layer.gathered_bytes)
+
+    @property
+    def corner(self):
+        """The window's first pixel in the map, before the modulo."""
+        return [self.e.at(self.place.shift, (index, self.place.window)) for index in (self.row, self.column)]
+
+
+def point_at_patches(w: Window):
+    """Take the patches where they are: windows modulo the map, which is the cyclic shift."""
+    e, place, builder, four = w.e, w.place, w.e.builder, w.e.integer(4)
     across = builder.sdiv(place.window, four)
+    top, left = (builder.sdiv(pixel, four) for pixel in w.corner)
 
     def patch(i, _):
-        block_row = builder.srem(e.at(builder.sdiv(top, four), builder.sdiv(i, across)), place.block_rows)
-        block_column = builder.srem(e.at(builder.sdiv(left, four), builder.srem(i, across)), place.block_columns)
+        block_row = builder.srem(e.at(top, builder.sdiv(i, across)), place.block_rows)
+        block_column = builder.srem(e.at(left, builder.srem(i, across)), place.block_columns)
         block = e.at(block_column, (block_row, place.block_columns))
-        _set(e, layer, scratch, i, e.at(place.map, (block, layer.channels, VECTOR_BYTES)))
+        w.set_patch(i, e.at(place.map, (block, w.layer.channels, VECTOR_BYTES)))
         return []
 
     e.loop(place.patches, [], patch)
 
 
-def _set(e, layer, scratch, i, address):
-    """Let patch i of the window be at an address."""
-    panel, vector = e.builder.sdiv(i, e.integer(VECTORS)), e.builder.srem(i, e.integer(VECTORS))
-    e.store(address, e.at(scratch, layer.x, (panel, layer.panel_bytes), (vector, 8)))
-
-
-def gather(e: Emitter, layer, place, scratch, top, left):
+def gather(w: Window):
     """Copy the window's pixels into patches of the scratch; what no token fills is zero."""
-    _offsets(e, layer, place, scratch, top, left)
+    e = w.e
+    _offsets(w)
 
     def patch(i, _):
-        address = _gathered(e, layer, scratch, i)
-        _set(e, layer, scratch, i, address)
-        clear = e.builder.sdiv(layer.gathered_bytes, e.integer(VECTOR_BYTES))
-        e.loop(clear, [], lambda c, _: e.store(e.constant(0), e.at(address, (c, VECTOR_BYTES))) or [])
+        address = w.gathered(i)
+        w.set_patch(i, address)
+        vectors = e.builder.sdiv(w.layer.gathered_bytes, e.integer(VECTOR_BYTES))
+        e.loop(vectors, [], lambda c, _: e.store(e.constant(0), e.at(address, (c, VECTOR_BYTES))) or [])
         return []
 
-    e.loop(e.builder.mul(place.panels, e.integer(VECTORS)), [], patch)
-    _pixels(e, layer, place, scratch, lambda pixel, lane: e.store(e.load(pixel, 0, F32), lane))
+    e.loop(e.builder.mul(w.place.panels, e.integer(VECTORS)), [], patch)
+    _pixels(w, lambda pixel, lane: e.store(e.load(pixel, 0, F32), lane))
 
 
-def scatter(e: Emitter, layer, place, scratch):
+def scatter(w: Window):
     """Write what was gathered back."""
-    _pixels(e, layer, place, scratch, lambda pixel, lane: e.store(e.load(lane, 0, F32), pixel))
+    _pixels(w, lambda pixel, lane: w.e.store(w.e.load(lane, 0, F32), pixel))
 
 
-def _gathered(e, layer, scratch, i):
-    """Address of the window's i-th patch in the scratch."""
-    panel, vector = e.builder.sdiv(i, e.integer(VECTORS)), e.builder.srem(i, e.integer(VECTORS))
-    return e.at(scratch, layer.gathered, (panel, layer.panel_bytes), (vector, layer.gathered_bytes))
-
-
-def _offsets(e, layer, place, scratch, top, left):
+def _offsets(w: Window):
     """Where in the map the window's pixels are, row by row."""
-    builder, four = e.builder, e.integer(4)
+    e, place, builder, four = w.e, w.place, w.e.builder, w.e.integer(4)
+    top, left = w.corner
 
     def token(t, _):
         y = builder.srem(e.at(top, builder.sdiv(t, place.window)), place.height)
         x = builder.srem(e.at(left, builder.srem(t, place.window)), place.width)
         block = e.at(builder.sdiv(x, four), (builder.sdiv(y, four), place.block_columns))
         lane = e.at(builder.srem(x, four), (builder.srem(y, four), 4))
-        offset = e.at(0, (block, layer.channels, VECTOR_BYTES), (lane, 4))
-        e.store(offset, e.at(scratch, place.offsets, (t, 8)))
+        offset = e.at(0, (block, w.layer.channels, VECTOR_BYTES), (lane, 4))
+        e.store(offset, e.at(w.scratch, place.offsets, (t, 8)))
         return []
 
     e.loop(place.tokens, [], token)
 
 
-def _pixels(e, layer, place, scratch, copy):
+def _pixels(w: Window, copy: Callable):
     """Run copy(address in the map, address in the scratch) for every pixel of the window and every channel."""
+    e, step = w.e, VECTOR_BYTES
 
     def token(t, _):
-        patch, lane = e.builder.sdiv(t, e.integer(16)), e.builder.srem(t, e.integer(16))
-        pixel = e.at(place.map, e.load(e.at(scratch, place.offsets, (t, 8)), 0, I64, 8))
-        target = e.at(_gathered(e, layer, scratch, patch), (lane, 4))
-        step = VECTOR_BYTES
-        e.loop(layer.channels, [], lambda c, _: copy(e.at(pixel, (c, step)), e.at(target, (c, step))) or [])
+        patch, lane = e.builder.sdiv(t, e.integer(LANES)), e.builder.srem(t, e.integer(LANES))
+        pixel = e.at(w.place.map, e.load(e.at(w.scratch, w.place.offsets, (t, 8)), 0, I64, 8))
+        target = e.at(w.gathered(patch), (lane, 4))
+        e.loop(w.layer.channels, [], lambda c, _: copy(e.at(pixel, (c, step)), e.at(target, (c, step))) or [])
         return []
 
-    e.loop(place.tokens, [], token)
+    e.loop(w.place.tokens, [], token)
