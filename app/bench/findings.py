@@ -40,6 +40,8 @@ def findings(work: Work):
         one, two = rows["karat-f32"], rows["karat-f32-2"]
         gain = one.median_seconds / two.median_seconds
         said.append(f"karat f32 is {gain:.2f} times as fast with {two.threads} threads as with {one.threads}")
+    if "karat-bf16" in rows and rows["karat-bf16"].precision == "float32":
+        said.append("karat bf16 is float32 here: the network is all convolutions, and they stay float32")
     said += _closer(rows)
     for row in work.rows:
         if row.predicted_bytes is not None and row.memory_bytes is not None:
@@ -50,7 +52,9 @@ def findings(work: Work):
 def _closer(rows):
     """Whether karat's bfloat16 is closer to float64 than OpenVINO's."""
     ours, theirs = rows.get("karat-bf16"), rows.get("openvino")
-    if ours is None or theirs is None or theirs.precision != "bfloat16" or None in (ours.psnr_db, theirs.psnr_db):
+    if ours is None or theirs is None or {ours.precision, theirs.precision} != {"bfloat16"}:
+        return []
+    if None in (ours.psnr_db, theirs.psnr_db):
         return []
     place = "closer to float64 than" if ours.psnr_db > theirs.psnr_db else "NOT closer to float64 than"
     return [f"karat bf16 is {place} OpenVINO's bfloat16: {ours.psnr_db:.1f} against {theirs.psnr_db:.1f} dB"]
