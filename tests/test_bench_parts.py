@@ -217,8 +217,10 @@ def test_findings_say_what_matters():
     assert "karat f32 is 2.00 times as fast with 2 threads as with 1" in said
     assert "karat bf16 is closer to float64 than OpenVINO's bfloat16: 58.0 against 49.0 dB" in said
     assert "karat f32 predicted 3 MB and took 2 MB" in said
-    worse = replace(full, rows=[row("karat-bf16", 1.0, psnr_db=48.0), full.rows[3]])
+    worse = replace(full, rows=[replace(full.rows[2], psnr_db=48.0), full.rows[3]])
     assert any(line.startswith("karat bf16 is NOT closer") for line in findings(worse))
+    same = replace(full, rows=[replace(full.rows[2], precision="float32"), full.rows[3]])
+    assert any(line.startswith("karat bf16 is float32 here") for line in findings(same))
 
 
 def test_a_slow_path_is_no_success():
