@@ -11,6 +11,7 @@ import atexit
 import hashlib
 import inspect
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable
@@ -27,6 +28,7 @@ from platformdirs import user_cache_path
 
 from . import cpu
 
+NAMED = re.compile(r"kernels-[0-9a-f]{16}")
 KERNELS: dict[str, "Kernel"] = {}  # all that were defined, by name, callees first
 
 
@@ -123,9 +125,22 @@ def folder() -> Path:
     return path
 
 
+def _make(kernel):
+    """Compile; where numba stumbles over the damaged file of another kernel, forget them all and compile again."""
+    try:
+        kernel.make()
+    except Exception:  # whatever pickle says of what is no pickle
+        for path in folder().rglob("*.nb?"):
+            path.unlink(missing_ok=True)
+        kernel.make()
+
+
 def others() -> list[Path]:
-    """Folders beside ours: of other versions, places or processors."""
-    return sorted(path for path in folder().parent.glob("kernels-*") if path != folder())
+    """Folders beside ours that karat made: of other versions, places or processors."""
+    if not NAMED.fullmatch(folder().name):
+        return []  # ours ends with the process: what lies beside it is nobody's cache
+    beside = folder().parent.glob("kernels-*")
+    return sorted(p for p in beside if p != folder() and NAMED.fullmatch(p.name) and (p / "lock").is_file())
 
 
 def ready(kernels: Iterable[Kernel], progress: Callable[[str, int, int], None] = lambda name, done, total: None) -> int:
@@ -154,7 +169,7 @@ def ready(kernels: Iterable[Kernel], progress: Callable[[str, int, int], None] =
     with FileLock(folder() / "lock"):
         for done, kernel in enumerate(missing, 1):
             if not kernel.load():  # by another process meanwhile
-                kernel.make()
+                _make(kernel)
                 compiled += 1
             progress(kernel.name, done, len(missing))
     return compiled

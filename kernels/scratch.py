@@ -92,11 +92,19 @@ class Results:
     def take(self, shape) -> np.ndarray:
         """An array of float32, of unknown content."""
         try:
-            last = self._last.pop()  # one step, so that two callers never take the same
+            last, references = _taken(self._last)
         except IndexError:
-            last = np.empty(0, np.float32)
-        # views and buffers of an array hold it: two references are this name and the argument
-        if sys.getrefcount(last) > 2 or last.shape != tuple(shape):
+            last, references = np.empty(0, np.float32), 0
+        if references > ALONE or last.shape != tuple(shape):
             last = np.empty(shape, np.float32)
         self._last = [last]
         return last
+
+
+def _taken(held):
+    """What a list held, and how many references there are: views and buffers of an array are some too."""
+    last = held.pop()  # one step, so that two callers never take the same
+    return last, sys.getrefcount(last)
+
+
+ALONE = _taken([np.empty(0, np.float32)])[1]  # of an array that nobody else holds; it differs between Pythons

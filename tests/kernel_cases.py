@@ -158,7 +158,7 @@ class Swin:
             if change is not None:
                 change(blocks, layer)
             guards.poison = True
-            scratch, result = blocks.scratch(), []
+            scratch, result = blocks.scratch(self.size[0]), []
             for pixels in self.x:
                 feature_map = dirty_map(pixels)
                 blocks(layer, feature_map, self.size, scratch)

@@ -186,3 +186,17 @@ def test_another_architecture_is_refused():
     model = seeded.seeded_model("light-x2-test")
     with pytest.raises(BadInput, match="quicksrnet"):
         ConvNet(model)
+
+
+def test_nan_stays_nan():
+    """A clip must not make a picture of what is none."""
+    model = quicksrnet.identity(quicksrnet.Config(features=4, layers=1, subpixel=2))
+    x = np.full((1, 3, 12, 12), 0.5, np.float32)
+    x[0, 1, 6, 6] = np.nan
+    assert np.isnan(ConvNet(model)(x)[np.isnan(model(x))]).all()
+
+
+@pytest.mark.parametrize("config", [quicksrnet.Config(4, 1, 4, unshuffle=4), quicksrnet.Config(4, 1, 6, average=3)])
+def test_forms_that_no_checkpoint_has_are_refused(config):
+    with pytest.raises(BadInput, match="published form"):
+        ConvNet(quicksrnet.identity(config))

@@ -89,6 +89,16 @@ def test_a_damaged_file_is_compiled_again(kept, tmp_path, suffixes, damage):
     assert (out.splitlines()[-1], err) == ("compiled 1", "")
 
 
+def test_a_damaged_callee_is_compiled_again(tmp_path):
+    """numba looks for what a kernel calls in the cache by itself, and stumbles over an empty file."""
+    program = "import karat; karat.compile('zoo:quicksrnet-small-x2', threads=1); print('made')"
+    assert finish(start(program, tmp_path))[0] == "made\n"
+    for path in [*tmp_path.rglob("*convolve_row-*"), *tmp_path.rglob("*net_rows-*")]:
+        path.write_bytes(b"")
+    assert finish(start(program, tmp_path))[0] == "made\n"
+    assert finish(start(program, tmp_path)) == ("made\n", "")
+
+
 def test_processes_that_start_together(tmp_path):
     """Both have the picture of a warm cache; one of them compiled, and each said so in one line."""
     together = [start(PICTURE, tmp_path) for _ in range(2)]
@@ -178,14 +188,17 @@ def test_warm_says_what_it_does(tmp_path):
 def test_warm_removes_other_versions(tmp_path, kept):
     shutil.copytree(kept, tmp_path, dirs_exist_ok=True)
     (folder,) = tmp_path.iterdir()
-    (tmp_path / "kernels-old").mkdir()
-    (tmp_path / "kernels-old" / "code").write_bytes(bytes(1_500_000))
-    (tmp_path / "other").write_text("not ours")
+    old, kept_by_others = tmp_path / "kernels-0123456789abcdef", [tmp_path / "kernels-mine", tmp_path / "other"]
+    old.mkdir()
+    (old / "lock").touch()
+    (old / "code").write_bytes(bytes(1_500_000))
+    kept_by_others[0].mkdir()
+    kept_by_others[1].write_text("not ours")
     line = "1 folder of other versions, places or processors, 1.5 MB: "
     assert warm(tmp_path)[3] == f"{line}`karat warm --clean` removes them"
-    assert (tmp_path / "kernels-old").exists()
+    assert old.exists()
     assert warm(tmp_path, "--clean")[3] == f"{line}removed"
-    assert sorted(tmp_path.iterdir()) == [folder, tmp_path / "other"]
+    assert sorted(tmp_path.iterdir()) == sorted([folder, *kept_by_others])
     assert warm(tmp_path)[1] == "nothing to do: all are compiled"
 
 

@@ -1,4 +1,4 @@
-"""Powers of two, GELU, clips and leaky ReLUs of one vector, against their definitions on dense grids.
+"""Powers of two, GELU and leaky ReLUs of one vector, against their definitions on dense grids.
 
 The bounds are derived: what the polynomials leave, measured in float64 with the coefficients as float32 has them, and
 what rounding adds to Horner's rule (Higham, Accuracy and Stability of Numerical Algorithms, section 5.1: a running
@@ -40,11 +40,6 @@ def _gelu(e, source, result, count):
 
 
 @emitted
-def _clip(e, source, result, count):
-    _each(e, source, result, count, lambda e, x: pointwise.clip(e, x))
-
-
-@emitted
 def _leaky(e, source, result, count):
     _each(e, source, result, count, lambda e, x: pointwise.leaky_relu(e, x, e.constant(0.2)))
 
@@ -62,18 +57,12 @@ def gelu_of(source, result, count):
 
 
 @kernel
-def clip_of(source, result, count):
-    """x in [0, 1]."""
-    _clip(source, result, count)
-
-
-@kernel
 def leaky_of(source, result, count):
     """max(x, 0.2 x)."""
     _leaky(source, result, count)
 
 
-for own in (exp2_of, gelu_of, clip_of, leaky_of):
+for own in (exp2_of, gelu_of, leaky_of):
     del KERNELS[own.name]  # of the tests only: `karat warm` need not know them
 
 
@@ -190,7 +179,6 @@ def test_a_wrong_coefficient_is_caught(monkeypatch):
     assert np.max(gelu_bound(grid(1, 2, 101))) > 1e-6
 
 
-def test_clip_and_leaky_relu_are_exact():
+def test_leaky_relu_is_exact():
     x = np.concatenate([grid(-2, 2), [1e30, -1e30, np.inf, -np.inf, 1e-45, -1e-45, 0, 1]]).astype(np.float32)
-    np.testing.assert_array_equal(run(clip_of, x), np.clip(x, 0, 1))
     np.testing.assert_array_equal(run(leaky_of, x), np.maximum(x, np.float32(0.2) * x))

@@ -58,7 +58,7 @@ def test_bits_do_not_depend_on_threads_or_on_chance(precision):
     for threads in (1, 2, *[4] * 250):
         blocks = swin.SwinBlocks([layer], precision, threads)
         feature_map = pack.copied(_map(case))
-        blocks(layer, feature_map, case.size, blocks.scratch())
+        blocks(layer, feature_map, case.size, blocks.scratch(case.size[0]))
         feature_maps.append(feature_map.tobytes())
     assert len(set(feature_maps)) == 1
 
@@ -78,7 +78,7 @@ def test_bits_do_not_depend_on_what_ran_before(precision, window):
     blocks = swin.SwinBlocks([layer], precision, 1)
     results = []
     for content in (0, 0x7F, 0xFF):
-        scratch, feature_map = blocks.scratch(), _map(case)
+        scratch, feature_map = blocks.scratch(case.size[0]), _map(case)
         scratch[0][...] = content
         blocks(layer, feature_map, case.size, scratch)
         results.append(feature_map.tobytes())
@@ -107,13 +107,13 @@ def test_nothing_is_freed_early(precision):
     gc.collect()
     garbage = [np.full(array.nbytes + 64, 0xFF, np.uint8) for array in [*layer.arrays, blocks.mask] * 20]
     feature_map = _map(kept)
-    blocks(layer, feature_map, kept.size, blocks.scratch())
+    blocks(layer, feature_map, kept.size, blocks.scratch(kept.size[0]))
     del garbage
     again = Swin(**CASE)
     fresh = _map(again)
     layer = again.packed(precision)
     blocks = swin.SwinBlocks([layer], precision, 1)
-    blocks(layer, fresh, again.size, blocks.scratch())
+    blocks(layer, fresh, again.size, blocks.scratch(again.size[0]))
     np.testing.assert_array_equal(feature_map, fresh)
 
 

@@ -138,3 +138,8 @@ def test_tiles_that_begin_elsewhere_give_other_bits():
     whole = fast(x).copy()
     tiled = run_tiles(fast, x, halo_plan(96, 96, (34, 34), 7), 2)
     assert 0 < np.abs(tiled - whole).max() < 1e-4
+
+
+def test_a_negative_halo_is_refused():
+    with pytest.raises(BadInput, match="expected 0 or more"):
+        plan_tiles(network(SWINIR), 64, 64, None, -1)

@@ -96,7 +96,7 @@ def _layer(network, height, width, precision):
     scale = (c // config.num_heads[0]) ** -0.5
     layer = pack_swin_layer(parameters, config.num_heads[0], config.window, config.window // 2, scale, precision)
     blocks = SwinBlocks([layer], precision, 1)
-    scratch = blocks.scratch()
+    scratch = blocks.scratch(height)
     values = np.random.default_rng(0).standard_normal((height // 4, width // 4, c, 16), np.float32)
     flops = sum(count_flops(model, height, width, BLOCK).values())
     title = f"fused Swin layer, C = {c}"

@@ -47,6 +47,8 @@ class ConvNet:
     def __init__(self, model: Model, threads: int = 1):
         if model.architecture.NAME != "quicksrnet":
             raise BadInput(f"the model is {model.architecture.NAME}, expected quicksrnet; use karat.compile")
+        if model.config.unshuffle > 2 or model.config.average > 2:
+            raise BadInput("the model unshuffles or averages by more than 2, expected a published form; call the model")
         self.model, self.threads = model, threads
         self._layers = layers_of(model)
         self._parameters = parameters_of(self._layers)

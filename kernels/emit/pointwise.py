@@ -1,4 +1,4 @@
-"""Functions of one vector: powers of two and GELU as polynomials, clips and leaky ReLUs.
+"""Functions of one vector: powers of two and GELU as polynomials, leaky ReLUs.
 
 The coefficients are fitted to the definitions when the module is loaded: no table of numbers to trust. The fits leave
 2^x a relative error of 2e-7 and GELU an error of 7e-8, about what rounding leaves.
@@ -98,11 +98,6 @@ def _gelu_avx512(e, x):
     for power in range(GELU_PIECES.shape[1] - 2, -1, -1):
         y = e.fma(y, inside, coefficient(power))
     return e.sub(e.maximum(x, e.constant(0)), y)
-
-
-def clip(e: Emitter, x):
-    """To [0, 1]."""
-    return e.maximum(e.minimum(x, e.constant(1)), e.constant(0))
 
 
 def leaky_relu(e: Emitter, x, slope):

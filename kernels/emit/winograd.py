@@ -146,7 +146,7 @@ def outputs_of(e: Emitter, m, place, bias):
 def limited(e: Emitter, x, limits):
     """What follows a convolution: ``limits`` are the slope below zero, at most 1, and the upper end."""
     rectified = e.maximum(x, e.fma(x, e.broadcast(limits), e.constant(0)))  # the sum turns -0 into 0
-    return e.minimum(rectified, e.broadcast(limits, 4))
+    return e.minimum(e.broadcast(limits, 4), rectified)  # in this order NaN stays NaN
 
 
 @emitted

@@ -65,6 +65,8 @@ def plan_tiles(fast, height: int, width: int, max_memory: int | None = None, hal
         When not even the smallest tiles fit.
     """
     config = fast.model.config
+    if halo is not None and halo < 0:
+        raise BadInput(f"the halo is {halo} pixels, expected 0 or more; leave it out for {HALO}")
     height, width = (-(-n // config.multiple_of) * config.multiple_of for n in (height, width))
     exact = config.radius is not None
     unit = ALIGNMENT * config.multiple_of if exact else config.multiple_of_window

@@ -43,9 +43,13 @@ class SwinBlocks:
         if precision == "float32":
             self.parts["p"] = self.parts["s"]  # in place
 
-    def scratch(self):
+    def workers(self, height):
+        """Threads that find something to do: one for a row of windows at most."""
+        return min(self.threads, -(-height // self.window))
+
+    def scratch(self, height):
         """Memory of every thread for one picture: pictures that are computed at the same time must not share it."""
-        return [aligned(self.scratch_bytes, np.uint8) for _ in range(self.threads)]
+        return [aligned(self.scratch_bytes, np.uint8) for _ in range(self.workers(height))]
 
     def __call__(self, layer, feature_map, size, scratch):
         """Take a (H/4, W/4, C, 16) map through a block, in place; size is (H, W), multiples of the window."""

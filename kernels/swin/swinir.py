@@ -78,7 +78,7 @@ class SwinIR:
         if "patch_embed.norm" in self.norms:
             self.norms["patch_embed.norm"](x, self.threads)
         self._add_positions(x, size)
-        scratch = self.blocks.scratch()
+        scratch = self.blocks.scratch(size[0])
         for group, residual in zip(self.groups, self.residuals, strict=True):
             copy_map(x, work, self.threads)
             for layer in group:
@@ -130,7 +130,7 @@ class SwinIR:
         maps = (2.5 if config.three_convolutions else 2) * config.embed_dim
         pictures = (4 + config.upscale**2) * config.channels  # padded, normalised, as a map, the result
         floats = (maps + pictures) * pixels + self.tail.floats(rows, columns)
-        return int(4 * floats) + self.threads * self.blocks.scratch_bytes
+        return int(4 * floats) + self.blocks.workers(height) * self.blocks.scratch_bytes
 
     def _has(self, name):
         return f"{name}.weight" in self.parameters
