@@ -137,7 +137,7 @@ class SwinIR:
 
     def _convolution(self, name, slope=1.0):
         weight, bias = self.parameters[f"{name}.weight"], self.parameters[f"{name}.bias"]
-        # nearer to exact, and no slower where channels are few: the transforms cost as much as 24 channels' products
+        # direct is nearer to exact, and where channels are few it costs little of the whole
         few = min(weight.shape[:2]) < FEW or weight.shape[-1] == 1
         packed = (Conv3x3 if few else WinogradConv)(weight, bias, slope)
         self.convolutions[name] = packed.name
