@@ -107,4 +107,5 @@ def log_ends(values, least=2.0**-40):
     if not known:
         return least, 1.0
     low, high = math.floor(math.log2(max(min(known), least))), math.ceil(math.log2(max(max(known), 2 * least)))
-    return 2.0**low, 2.0 ** max(high, low + 1)
+    low = min(low, 1022)  # 1023 is the largest power of two there is
+    return 2.0**low, 2.0 ** min(max(high, low + 1), 1023)
