@@ -43,12 +43,12 @@ class Target:
         return 4 if self.name == "avx512" else 6
 
     @property
-    def vectors(self) -> tuple[int, ...]:
-        """How many vectors of 16 a tile may be wide, widest first.
+    def vectors(self) -> int:
+        """Vectors of 16 that a matrix product's tile is wide.
 
         With AVX-512's 32 registers 4 x 4 is 2 % faster than 6 x 4; with 16 of half the width only 6 x 1 fits.
         """
-        return (4, 2, 1) if self.name == "avx512" else (1,)
+        return 4 if self.name == "avx512" else 1
 
     @property
     def fma(self) -> bool:

@@ -1,6 +1,7 @@
 """Plain threads over tasks: kernels hold no lock while they run."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from threading import Thread
 
@@ -45,3 +46,16 @@ def run(threads: int, tasks: Sequence[Callable[[int], object]]) -> None:
         helper.join()
     if errors:
         raise errors[0]
+
+
+def run_each(threads: int, number: int, work: Callable[[int, int], object]) -> None:
+    """Call work(i, thread) for every i below a number: rows of a map, most often.
+
+    Examples
+    --------
+    >>> done = []
+    >>> run_each(2, 3, lambda i, thread: done.append(i))
+    >>> sorted(done)
+    [0, 1, 2]
+    """
+    run(threads, [partial(work, i) for i in range(number)])

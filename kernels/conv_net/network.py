@@ -64,7 +64,6 @@ class ConvNet:
 
         ``progress`` is called with pictures done and pictures in all.
         """
-        cache.ready(self.needed())
         check_picture(x, self.model.config.channels, self.model.config.multiple_of)
         shape = self._shape(*x.shape[2:])
         bands = self._take(shape)

@@ -4,8 +4,6 @@ The 4 x 4 pixels of a vector need their neighbours: a column of two blocks is co
 moved by -1, 0 and +1 pixels. Each of the nine taps of a vector is then one load.
 """
 
-from functools import partial
-
 import numpy as np
 from llvmlite import ir
 
@@ -15,9 +13,9 @@ from ..emit.pointwise import leaky_relu
 from ..emit.simd import F32, VECTOR_BYTES, Emitter, Record, emitted
 from ..emit.tiles import Float32, biases, tile
 from ..memory import address, aligned, copied
-from ..threads import run
+from ..threads import run_each
 
-ROWS, VECTORS = (12, 2) if cpu.target().vectors[0] == 4 else (6, 1)
+ROWS, VECTORS = (12, 2) if cpu.target().vectors == 4 else (6, 1)
 BLOCKS = 2  # above each other
 STRIP_ROWS = 4 * BLOCKS + 2
 SEGMENT = 16  # bytes of four pixels
@@ -196,4 +194,4 @@ class Conv3x3:
         def pair(index, thread):
             conv3x3_rows(address(words), address(strips[thread]), index)
 
-        run(threads, [partial(pair, index) for index in range(-(-rows // BLOCKS))])
+        run_each(threads, -(-rows // BLOCKS), pair)

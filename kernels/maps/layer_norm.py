@@ -1,12 +1,10 @@
 """LayerNorm over the channels of a feature map ``A[H/4][W/4][C][16]``, in place."""
 
-from functools import partial
-
 from ...refimpl.models.swin_blocks import EPS
 from ..cache import kernel
 from ..emit.simd import VECTOR_BYTES, Emitter, Record, emitted
 from ..memory import address, copied
-from ..threads import run
+from ..threads import run_each
 
 BLOCKS = 4  # beside each other: their sums are independent, and one waits less for another
 NORM = Record("map channels block_columns weight bias share eps")
@@ -100,4 +98,4 @@ class MapNorm:
         def one(row, thread):
             map_norm_row(address(words), row)
 
-        run(threads, [partial(one, row) for row in range(len(feature_map))])
+        run_each(threads, len(feature_map), one)

@@ -1,12 +1,10 @@
 """Feature maps ``A[H/4][W/4][C][16]``: a vector is the 4 x 4 patch of pixels of one channel."""
 
-from functools import partial
-
 import numpy as np
 
 from ..emit.simd import LANES
 from ..memory import aligned
-from ..threads import run
+from ..threads import run_each
 
 
 def to_map(pixels):
@@ -31,8 +29,4 @@ def clear_outside(feature_map, height, width):
 
 def copy_map(source, target, threads):
     """Row by row, by all threads: one alone does not fill the memory bus."""
-    run(threads, [partial(_copy_row, source, target, row) for row in range(len(source))])
-
-
-def _copy_row(source, target, row, thread):
-    np.copyto(target[row], source[row])
+    run_each(threads, len(source), lambda row, thread: np.copyto(target[row], source[row]))

@@ -7,15 +7,13 @@ W. Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Effic
 Network", CVPR 2016, eq. 4. arXiv:1609.05158
 """
 
-from functools import partial
-
 from ..cache import kernel
 from ..emit.simd import F32, LANES, VECTOR_BYTES, Emitter, Record, emitted
 from ..memory import address, aligned, copied
-from ..threads import run
+from ..threads import run_each
 
 MAP = Record("source target block_columns channels factor")  # channels of the target
-PICTURE = Record("source target row_bytes plane_bytes block_columns channels factor means")
+PICTURE = Record("source target row_bytes plane_bytes block_columns channels multiplier means")
 
 
 def lanes_of(e: Emitter, vectors, wanted):
@@ -110,13 +108,13 @@ def picture_row(e: Emitter, factor, words, row):
     factor : int
         Of the pixel shuffle.
     words : value
-        Address of packed PICTURE; ``factor`` in it is the multiplier's address.
+        Address of packed PICTURE.
     row : value
     """
     words = PICTURE.read(e, words)
     phases = factor * factor
     block_bytes = e.builder.mul(words.channels, e.integer(phases * VECTOR_BYTES))
-    multiplier = e.broadcast(words.factor)
+    multiplier = e.broadcast(words.multiplier)
 
     def column(x, _):
         source = e.at(words.source, (e.at(x, (row, words.block_columns)), block_bytes))
@@ -253,7 +251,7 @@ def _upsample(row_kernel, source, factor, channels, threads):
     def one(row, thread):
         row_kernel(address(words), row)
 
-    run(threads, [partial(one, row) for row in range(rows)])
+    run_each(threads, rows, one)
     return target
 
 
@@ -279,11 +277,11 @@ def write_picture(source, factor, multiplier, means, target, threads=1):
         plane_bytes=target.strides[0],
         block_columns=source.shape[1],
         channels=len(means),
-        factor=address(multiplier),
+        multiplier=address(multiplier),
         means=address(means),
     )
 
     def one(row, thread):
         PICTURES[factor](address(words), row)
 
-    run(threads, [partial(one, row) for row in range(len(source))])
+    run_each(threads, len(source), one)

@@ -4,7 +4,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from .. import cache
 from ..emit.lanes import GROUP_BYTES
 from ..emit.simd import LANES, VECTOR_BYTES
 from ..emit.winograd import PAD, PLACES, ROWS, VECTORS, pack, packed_size
@@ -13,7 +12,6 @@ from ..scratch import Scratch
 from ..threads import run
 from .winograd_rows import SLOTS, convolve_blocks
 
-KERNELS = (convolve_blocks,)
 BAND = 8  # rows of blocks at least that a thread takes: it reads one more above and below
 
 
@@ -59,7 +57,6 @@ def convolve(source, packed, bias, target, residual=None, slope=1.0, threads=1, 
     height, width, channels, _ = source.shape
     outputs = len(bias)
     _check(source, packed, bias, target, residual)
-    cache.ready(KERNELS)
     scratch = scratch or [Scratch(scratch_sizes(width, channels)) for _ in range(threads)]
     added = 0 if residual is None else residual.ctypes.data
 

@@ -1,11 +1,9 @@
 """Runs fused Swin Transformer blocks over a feature map, window row by window row."""
 
-from functools import partial
-
 import numpy as np
 
 from ..memory import address, aligned, laid_out
-from ..threads import run
+from ..threads import run_each
 from .attention import SCORE_ROW
 from .block import PLACE, swin_row_bfloat16, swin_row_float32
 from .pack import mask_panels, patchwise
@@ -74,4 +72,4 @@ class SwinBlocks:
         def window_row(row, thread):
             self.kernel(address(layer.words), address(place), address(scratch[thread]), row)
 
-        run(self.threads, [partial(window_row, row) for row in range(height // self.window)])
+        run_each(self.threads, height // self.window, window_row)

@@ -6,7 +6,7 @@ from ..emit.simd import I64, VECTOR_BYTES, Emitter
 from ..emit.tiles import ROW, Float32, biases, tile
 from .window import VECTORS
 
-WIDE = cpu.target().vectors[0]  # vectors of a tile
+WIDE = cpu.target().vectors  # vectors of a tile
 ROWS = cpu.target().rows
 TILE = ROWS * ROW  # bytes of float32
 
