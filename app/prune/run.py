@@ -48,7 +48,12 @@ def run_prune(console, source, output, wanted, size="256x256"):
     if wanted.plan:
         write_bytes(wanted.plan, plan.to_json().encode())
     if wanted.json:
-        about = {"model": source, "output": str(output), "by": wanted.by if wanted.scored else None, "form": wanted.form}
+        about = {
+            "model": source,
+            "output": str(output),
+            "by": wanted.by if wanted.scored else None,
+            "form": wanted.form,
+        }
         document = about | report.document() | {"file_bytes": output.stat().st_size}
         write_bytes(wanted.json, (jsonlib.dumps(document, indent=1, allow_nan=False) + "\n").encode())
     print_report(console, f"{source}: {chosen}", report)
@@ -69,7 +74,11 @@ def _chosen(wanted):
     for kind, amount in wanted.scored.items():
         whole = wanted.globally and kind in ("heads", "hidden")
         every = "the network" if whole else "every head" if kind in ("queries", "values") else "every layer"
-        what = f"{amount} head{'s' if amount > 1 else ''}" if kind == "heads" else f"{100 * amount:g} % of the {_TITLES[kind]}"
+        what = (
+            f"{amount} head{'s' if amount > 1 else ''}"
+            if kind == "heads"
+            else f"{100 * amount:g} % of the {_TITLES[kind]}"
+        )
         parts.append(f"{what} of {every} by {wanted.by}")
     done = [f"{' and '.join(parts)}, {wanted.form}{scored_on(wanted)}"] if parts else []
     if wanted.unstructured is not None:
