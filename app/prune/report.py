@@ -11,6 +11,7 @@ from ...refimpl.models import Model
 from ...refimpl.prune import Cut, Plan
 from ...refimpl.prune.count import Counts, Pruned, after_heads, counts, unstructured
 from ...refimpl.prune.weights import linear_weights
+from ..lines import say
 
 KINDS = ("queries", "values", "hidden")
 
@@ -110,17 +111,17 @@ def _studied(model, plan, rate):
     channels = any(any((cut.hidden, *cut.queries, *cut.values)) for cut in plan.cuts.values())
     if channels or (plan.cuts and rate is not None):
         return None
-    return after_heads(model, plan) if plan.cuts else unstructured(model, rate)
+    return after_heads(model, plan) if rate is None else unstructured(model, rate)
 
 
 def print_report(console, title, report):
     """A table with a row per block, and the sums below it."""
-    _say(console, title)
-    _say(console, "")
+    say(console, title)
+    say(console, "")
     console.print(_table(report))
-    _say(console, "")
+    say(console, "")
     for line in _sums(report):
-        _say(console, line)
+        say(console, line)
 
 
 def _table(report):
@@ -156,15 +157,11 @@ def _sums(report):
         gone = f"({studied.sparsity_as_studied:.2f} % gone)"
         yield f"            {studied.as_studied:,} as the study counts {gone}: {_WHY[bool(report.plan.cuts)]}"
     flops = 100 * (1 - after.flops / before.flops)
-    size = f"{report.size[0]} x {report.size[1]} pixels"
-    yield f"FLOPs:      {before.flops / 1e9:,.1f} G before, {after.flops / 1e9:,.1f} G after ({flops:.2f} % less), {size}"
+    billions = f"{before.flops / 1e9:,.1f} G before, {after.flops / 1e9:,.1f} G after"
+    yield f"FLOPs:      {billions} ({flops:.2f} % less), {report.size[0]} x {report.size[1]} pixels"
 
 
 _WHY = {
     True: "it takes off the rows of qkv.weight only",
     False: "it takes the rate off all parameters",
 }
-
-
-def _say(console, line):
-    console.print(line, highlight=False, markup=False, emoji=False, soft_wrap=True)

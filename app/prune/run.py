@@ -9,6 +9,7 @@ from ...refimpl.load import load
 from ...refimpl.prune import masked, removed, weights
 from ...refimpl.prune.count import zeros
 from ..amounts import parse_size
+from ..lines import say
 from ..outputs import write_bytes
 from ..progress import named_bar
 from .choose import plan_of, scored_on
@@ -57,7 +58,7 @@ def run_prune(console, source, output, wanted, size="256x256"):
         document = about | report.document() | {"file_bytes": output.stat().st_size}
         write_bytes(wanted.json, (jsonlib.dumps(document, indent=1, allow_nan=False) + "\n").encode())
     print_report(console, f"{source}: {chosen}", report)
-    _say(console, f"{output} written, {output.stat().st_size:,} bytes")
+    say(console, f"{output} written, {output.stat().st_size:,} bytes")
 
 
 def _without_weights(network, rate):
@@ -97,7 +98,3 @@ def _metadata(source, plan, wanted, chosen):
     if wanted.scored:
         found["pruned_by"] = wanted.by
     return found
-
-
-def _say(console, line):
-    console.print(line, highlight=False, markup=False, emoji=False, soft_wrap=True)

@@ -102,9 +102,7 @@ def _check_choices(wanted):
             "and --from-plan; give one"
         )
     if wanted.from_plan and structured:
-        raise BadInput(
-            "--from-plan says what goes, expected no --heads, --hidden, --queries, --values or --cut; drop one"
-        )
+        raise BadInput("--from-plan says what goes, expected neither --cut nor numbers of heads and channels; drop one")
     if wanted.cut and wanted.heads is not None:
         raise BadInput("--cut names heads and --heads counts them, expected one of both; leave the other out")
     if wanted.by not in SCORES:

@@ -40,9 +40,8 @@ def chart(document, form="svg"):
 def _trade_off(panel, rows):
     """PSNR over latency; parameters where no quality is known."""
     judged = [row for row in rows if row["psnr"] is not None]
-    points = [
-        (row["milliseconds"], row["psnr"] if judged else row["parameters_as_is"] / 1e6, row) for row in judged or rows
-    ]
+    heights = [row["psnr"] if judged else row["parameters_as_is"] / 1e6 for row in judged or rows]
+    points = [(row["milliseconds"], y, row) for row, y in zip(judged or rows, heights, strict=True)]
     colours = [COLOURS[row["technique"]] for _, _, row in points]
     panel.scatter([x for x, _, _ in points], [y for _, y, _ in points], c=colours, s=36, zorder=3)
     steps = [(x, y) for x, y, row in points if row["technique"] in ("whole", "heads")]

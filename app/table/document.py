@@ -1,5 +1,6 @@
 """The table as a document, for ``--json``, and its footnotes."""
 
+from ...refimpl.prune.count import parameters
 from .rows import Row, subject
 
 MISPRINTED = "real-world"
@@ -83,8 +84,6 @@ def _count_notes(rows):
 
 def _is_misprinted(rows):
     """Whether this is the network of the study's real-world table."""
-    from ...refimpl.prune.count import parameters
-
     return rows[0].whole == parameters(subject(MISPRINTED, structure=True))
 
 
@@ -92,8 +91,8 @@ def _notes(document, entries):
     power, budget = document["power_watts"], document["budget_watt_hours"]
     height, width = document["package_size"]
     yield (
-        f"file: safetensors as written; Core ML: the FP16 package for {height} x {width} pixels, as exported; in both a "
-        "zero takes as much room as any number"
+        f"file: safetensors as written; Core ML: the FP16 package for {height} x {width} pixels, as exported; in both "
+        "a zero takes as much room as any number"
     )
     yield (
         "PSNR, SSIM: luma of the 8-bit result, low resolution by antialiased bicubic, "

@@ -152,8 +152,8 @@ def _compiled(found, built, conditions, progress):
 
 
 def _input(built, conditions):
-    channels = next(iter(built.values())).config.channels
-    return picture(*conditions.size, channels)
+    height, width = conditions.size
+    return picture(height, width, next(iter(built.values())).config.channels)
 
 
 def _quality(one, upscaler, conditions):

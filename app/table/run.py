@@ -56,7 +56,7 @@ class Wanted:
     def check(self, source):
         """Raise BadInput unless the options make sense and the files can be written."""
         for name, value in (("--power", self.power), ("--budget", self.budget)):
-            if not (0 < value and math.isfinite(value)):
+            if not (value > 0 and math.isfinite(value)):
                 raise BadInput(f"{name} is {value:g}, expected more than 0; give such a number")
         if self.repeat < 1:
             raise BadInput(f"--repeat is {self.repeat}, expected at least 1; give 5 for medians that can be trusted")

@@ -4,6 +4,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from ..lines import say
+
 COUNTED = {  # title of a column -> (entry of a row, how it is written)
     "parameters\nas studied": ("parameters_as_studied", "{:,}"),
     "sparsity %\nas studied": ("sparsity_as_studied", "{:.2f}"),
@@ -41,17 +43,17 @@ def print_table(console, document):
     console : rich.console.Console
     document : dict
     """
-    _say(console, title(document), style="bold")
-    _say(console, "")
+    say(console, title(document), style="bold")
+    say(console, "")
     rows, parts = document["rows"], [COUNTED, MEASURED] if document["measured"] else [COUNTED]
     whole = _table(rows, {name: column for part in parts for name, column in part.items()})
     endless = console.options.update(width=1000)
     fits = Measurement.get(console, endless, whole).maximum <= console.width
     for table in [whole] if fits else [_table(rows, part) for part in parts]:
         console.print(table)
-        _say(console, "")
+        say(console, "")
     for note in document["notes"]:
-        _say(console, f"* {note}")
+        say(console, f"* {note}")
 
 
 def title(document):
@@ -91,7 +93,3 @@ def markdown(document):
         lines.append("| " + " | ".join([row["label"].replace("*", r"\*").replace("|", r"\|"), *cells]) + " |")
     lines += ["", *[f"* {note}" for note in document["notes"]]]
     return "\n".join(lines) + "\n"
-
-
-def _say(console, line, style=None):
-    console.print(line, style=style, highlight=False, markup=False, emoji=False, soft_wrap=True)
