@@ -45,7 +45,8 @@ def _trade_off(panel, rows):
     colours = [COLOURS[row["technique"]] for _, _, row in points]
     panel.scatter([x for x, _, _ in points], [y for _, y, _ in points], c=colours, s=36, zorder=3)
     steps = [(x, y) for x, y, row in points if row["technique"] in ("whole", "heads")]
-    panel.plot(*zip(*steps, strict=True), color=COLOURS["heads"], linewidth=0.8, alpha=0.5) if steps else None
+    if steps:
+        panel.plot(*zip(*steps, strict=True), color=COLOURS["heads"], linewidth=0.8, alpha=0.5)
     panel.margins(0.08, 0.1)
     _label(panel, points)
     panel.set_xlabel("latency, ms (less is better)")

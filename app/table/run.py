@@ -60,7 +60,8 @@ class Wanted:
                 raise BadInput(f"{name} is {value:g}, expected more than 0; give such a number")
         if self.repeat < 1:
             raise BadInput(f"--repeat is {self.repeat}, expected at least 1; give 5 for medians that can be trusted")
-        if not 1 <= self.threads <= (most := os.cpu_count() or 1):
+        most = os.cpu_count() or 1
+        if not 1 <= self.threads <= most:
             raise BadInput(f"--threads is {self.threads}, expected 1 to {most}, the processor's; give such a number")
         for path in self.drawings:
             if path.suffix not in DRAWINGS:
