@@ -206,6 +206,20 @@ def test_the_command_says_what_went(run, folder):
     assert said["pruned"] == "1 head of every layer by l1, removed"
 
 
+def test_single_weights_go_and_nothing_else(folder):
+    small, document = pruned(folder / "net.safetensors", unstructured=0.33)
+    model = load(folder / "net.safetensors")
+    left = count.unstructured(model, 0.33)
+    assert small.fingerprint == weights.pruned(model, 0.33).fingerprint
+    assert (document["plan"], document["by"], document["form"]) == ({}, None, None)
+    assert (document["parameters_as_studied"], document["parameters_as_is"]) == (left.as_studied, left.as_is)
+
+
+def test_what_the_study_does_not_count_is_left_out(folder):
+    for options in ({"hidden": 0.5}, {"heads": 1, "unstructured": 0.5}, {"heads": 1, "values": 0.5}):
+        assert pruned(folder / "net.safetensors", **options)[1]["parameters_as_studied"] is None
+
+
 def test_named_heads_go(run, folder):
     code, _, err = run(f"net.safetensors -o named.safetensors --cut {PATH}:0,2 --hidden 0.5")
     assert (code, err) == (0, "")

@@ -53,7 +53,7 @@ def run_prune(console, source, output, wanted, size="256x256"):
             "model": source,
             "output": str(output),
             "by": wanted.by if wanted.scored else None,
-            "form": wanted.form,
+            "form": wanted.form if plan.cuts else None,
         }
         document = about | report.document() | {"file_bytes": output.stat().st_size}
         write_bytes(wanted.json, (jsonlib.dumps(document, indent=1, allow_nan=False) + "\n").encode())
@@ -75,11 +75,8 @@ def _chosen(wanted):
     for kind, amount in wanted.scored.items():
         whole = wanted.globally and kind in ("heads", "hidden")
         every = "the network" if whole else "every head" if kind in ("queries", "values") else "every layer"
-        what = (
-            f"{amount} head{'s' if amount > 1 else ''}"
-            if kind == "heads"
-            else f"{100 * amount:g} % of the {_TITLES[kind]}"
-        )
+        counted = f"{amount} head{'s' if amount > 1 else ''}"
+        what = counted if kind == "heads" else f"{100 * amount:g} % of the {_TITLES[kind]}"
         parts.append(f"{what} of {every} by {wanted.by}")
     done = [f"{' and '.join(parts)}, {wanted.form}{scored_on(wanted)}"] if parts else []
     if wanted.unstructured is not None:
