@@ -2,6 +2,7 @@
 
 import gc
 import json
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -153,10 +154,20 @@ def test_a_pruned_network_is_judged_as_a_whole_one(tmp_path, form, options):
     ]
 
 
-@pytest.mark.parametrize("what", [("heads", "hidden"), ("queries",), ("values",)], ids="+".join)
-def test_a_foreign_package_of_a_pruned_network_is_not_blamed(tmp_path, what):
+OTHERS = [
+    (KINDS, False, {}),
+    (("queries",), False, {}),
+    (("values",), False, {"precision": "float32"}),
+    (KINDS, True, {"target": "iOS16", "storage": "float32"}),
+    (KINDS, True, {"target": "iOS18", "keep_float32": ["softmax", "split"]}),
+]
+
+
+@pytest.mark.parametrize(("what", "sidecar", "options"), OTHERS)
+def test_other_packages_of_a_pruned_network_are_not_blamed(tmp_path, what, sidecar, options):
+    """Foreign ones without a sidecar, other targets, mixed precision."""
     _, _, _, small = pruned("classical x2, 3conv", what)
-    verdict = judged(small, (1, 3, 8, 12), tmp_path, sidecar=False)
+    verdict = judged(small, (1, 3, 8, 12), tmp_path, sidecar, **options)
     assert {layer for layer in small.layers if ".attn" in layer} <= {row.layer for row in verdict.rows if row.variable}
 
 
@@ -240,7 +251,7 @@ def test_a_defect_in_a_pruned_package_is_found(tmp_path, case, defect):
         if defect is None:
             assert verdict.faithful is True, verdict.summary()
             return assert_same(*packages, x, in_swinir(model.config, kept))
-        with pytest.raises(AssertionError):
+        with pytest.raises(AssertionError, match=re.escape(PATH + DEFECTS[defect][1])):
             assert_same(*packages, x, in_swinir(model.config, kept))
     assert verdict.faithful is False
     assert verdict.culprit.layer == PATH + DEFECTS[defect][1]
@@ -260,8 +271,8 @@ def test_a_pruned_network_goes_through_the_commands(name, tmp_path, monkeypatch,
     """Saved, loaded by its shapes, exported and verified as any other."""
     model = load("zoo:swinir-small-x2")
     gone = heads.per_layer(model, scores.l1(model, "heads"))
-    for kind in ("queries", "hidden"):
-        gone = gone.joined(channels.per_layer(model, kind, scores.l1(model, kind), 0.25))
+    for kind, rate in (("queries", 0.25), ("values", 0.5), ("hidden", 0.25)):
+        gone = gone.joined(channels.per_layer(model, kind, scores.l1(model, kind), rate))
     small = removed(model, gone)
     if name.endswith(".pth"):
         torch.save(twin(small).state_dict(), tmp_path / name)
@@ -279,8 +290,9 @@ def test_a_pruned_network_goes_through_the_commands(name, tmp_path, monkeypatch,
         assert not stopped.value.code, printed.out + printed.err
 
     karat("export", "--weights", name, "-o", "m.mlpackage", "--size", "16x16")
-    for package in (["m.mlpackage"], []):
-        karat("verify", *package, "--weights", name, "--input", "photo.png", "--json", "verdict.json")
+    others = ["--range", "--budget", "--report", "m.html"] if name.endswith("safetensors") else []
+    for words in (["m.mlpackage"], others):  # without a package the network is exported first
+        karat("verify", *words, "--weights", name, "--input", "photo.png", "--json", "verdict.json")
         verdict = json.loads((tmp_path / "verdict.json").read_text())
         assert verdict["faithful"] is True
         assert {row["layer"] for row in verdict["rows"]} == {*small.layers, ":output"}
