@@ -3,7 +3,7 @@
 import torch
 from hypothesis import strategies as st
 
-from karat.convert.torch_models.swinir import SwinIR
+from karat.convert.torch_models.swinir import Stepping, SwinIR
 from karat.refimpl.load import load
 
 TAILS = [("pixelshuffle", 2), ("pixelshuffle", 3), ("pixelshuffle", 4), ("pixelshuffledirect", 2)]
@@ -82,3 +82,24 @@ def network(form, seed=1):
     net = random_swinir(arguments | {"img_size": 2 * arguments["window_size"]}, seed).float()
     explicit = {"img_range": arguments.get("img_range", 1.0), "qk_scale": arguments.get("qk_scale")}
     return net, load({name: value.numpy() for name, value in net.state_dict().items()}, **explicit)
+
+
+def traced(net, x):
+    """Every module's output and every step, by layer name."""
+    values = {}
+
+    def record(name, value):
+        values[name] = value
+        return value
+
+    for name, module in net.named_modules():
+        module.register_forward_hook(lambda m, i, out, name=name: values.__setitem__(name, out))
+        if isinstance(module, Stepping):
+            module.recorder = record
+    with torch.no_grad():
+        net(torch.from_numpy(x))
+    return values
+
+
+def arrays(net):
+    return {name: value.numpy() for name, value in net.state_dict().items()}

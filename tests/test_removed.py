@@ -295,9 +295,12 @@ def test_a_network_that_is_as_narrow_everywhere_still_has_a_twin():
     np.testing.assert_allclose(y, removed(x), rtol=1e-12)
 
 
-def test_what_cannot_be_built_by_a_constructor_is_not_exported(tmp_path):
-    model, kept, explicit = two_blocks(("heads", "hidden"))
-    _, removed = remove_from_swinir(model, kept, **explicit)
+def test_what_no_constructor_builds_is_not_exported(tmp_path):
+    """Features that are gone from the convolutions around the blocks."""
+    arguments = {"img_size": 8, "embed_dim": 6, "depths": [1], "num_heads": [1], "window_size": 4, "mlp_ratio": 1.0}
+    classical = golden(arguments | {"upsampler": "pixelshuffle", "upscale": 2, "img_range": 1.0, "qk_scale": None}, 0)
+    chain = tail_chain(classical.config)
+    _, removed = remove_from_chain(classical, chain, [np.arange(60) for _ in chain])
     config = quicksrnet.Config((3, 4), 1, 2)
     zeros = {name: np.zeros(shape, np.float32) for name, shape in quicksrnet.parameter_shapes(config).items()}
     for uneven in (removed, Model(quicksrnet, config, zeros)):

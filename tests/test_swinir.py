@@ -9,11 +9,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from swinir_networks import TAILS, explicit, random_swinir, swinir_arguments
+from swinir_networks import TAILS, arrays, explicit, random_swinir, swinir_arguments, traced
 
 from karat.convert.torch_models import twin
-from karat.convert.torch_models.swin_blocks import SwinTransformerBlock
-from karat.convert.torch_models.swinir import Stepping, SwinIR
+from karat.convert.torch_models.swin_blocks import SwinTransformerBlock, Widths
+from karat.convert.torch_models.swinir import SwinIR
 from karat.refimpl.checkpoint import read_checkpoint
 from karat.refimpl.errors import BadInput
 from karat.refimpl.load import load
@@ -23,27 +23,6 @@ REACHED = Counter()
 FEWER = settings(
     max_examples=max(5, settings.default.max_examples // 4)
 )  # a whole network each, for each of eight tails
-
-
-def traced(net, x):
-    """Every module's output and every step, by layer name."""
-    values = {}
-
-    def record(name, value):
-        values[name] = value
-        return value
-
-    for name, module in net.named_modules():
-        module.register_forward_hook(lambda m, i, out, name=name: values.__setitem__(name, out))
-        if isinstance(module, Stepping):
-            module.recorder = record
-    with torch.no_grad():
-        net(torch.from_numpy(x))
-    return values
-
-
-def arrays(net):
-    return {name: value.numpy() for name, value in net.state_dict().items()}
 
 
 def count(arguments, size, window):
@@ -75,7 +54,7 @@ SIDES = st.integers(1, 3)
 def test_the_twin_that_traces_cleanly_is_the_straightforward_form(rows, columns, w, batch):
     """Windows are cut by one permutation of six axes, and masks by slices, as the papers' own figures show."""
     height, width, c = rows * w, columns * w, 3
-    block = SwinTransformerBlock(c, (8 * w, 8 * w), 1, w // 2, w, 2.0, True, None)
+    block = SwinTransformerBlock(c, (8 * w, 8 * w), Widths(1, c, c, 2 * c), w // 2, w, True, None)
     x = torch.arange(batch * height * width * c).reshape(batch, height, width, c)
     six = x.view(batch, rows, w, columns, w, c).permute(0, 1, 3, 2, 4, 5)  # (B, H/w, W/w, w, w, C)
     windows = six.reshape(-1, w * w, c)

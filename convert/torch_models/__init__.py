@@ -7,15 +7,22 @@ from torch import nn
 from ...refimpl.errors import BadInput
 from ...refimpl.models import Model
 from .quicksrnet import QuickSRNet
+from .swin_blocks import Widths
 from .swinir import SwinIR
 
 
-def _quicksrnet(config):
+def _quicksrnet(model):
+    config = model.config
+    if not config.even:
+        raise _refused("channels were removed from some convolutions of the network")
     scale = config.subpixel / config.unshuffle
     return QuickSRNet(config.features, config.layers, scale, config.input_to_output, config.average > 1)
 
 
-def _swinir(config):
+def _swinir(model):
+    config = model.config
+    if config.tail:
+        raise _refused("features were removed from the tail of the network")
     window = config.multiple_of_window
     size = round(config.positions**0.5) if config.positions else (config.window if not config.shifted else 2 * window)
     return SwinIR(
@@ -34,7 +41,24 @@ def _swinir(config):
         img_range=config.img_range,
         upsampler=config.upsampler,
         resi_connection="3conv" if config.three_convolutions else "1conv",
+        widths=_widths(model) if config.uneven else None,
     )
+
+
+def _widths(model):
+    """Of every block, with the scale of its queries where the parameters hold it."""
+
+    def own(path, block):
+        scale = model.parameters.get(f"{path}.attn:query.value")
+        stored = None if scale is None else float(scale)
+        return Widths(block.heads, block.qk_width, block.v_width, block.hidden, stored)
+
+    every = iter([own(path, block) for path, block in model.config.paths.items()])
+    return [[next(every) for _ in range(depth)] for depth in model.config.depths]
+
+
+def _refused(found):
+    return BadInput(f"{found}, expected as many as its constructor builds; convert the network that it was made from")
 
 
 _TWINS = {"quicksrnet": _quicksrnet, "swinir": _swinir}
@@ -52,12 +76,14 @@ def twin(model: Model, dtype: torch.dtype = torch.float32) -> nn.Module:
     Returns
     -------
     torch.nn.Module
-        In evaluation mode; the model's parameters are loaded strictly, buffers are the module's own.
+        In evaluation mode; the model's parameters are loaded strictly, buffers are the module's own. Its ``state_dict``
+        loads again as the same network, pruned or not: stored scales of queries are kept as float64.
 
     Raises
     ------
     BadInput
-        When heads or channels were removed from some layers: no constructor builds that.
+        When features were removed from convolutions of a QuickSRNet or of a tail: no constructor builds that. Heads and
+        channels removed from Swin blocks are built, block by block.
 
     Examples
     --------
@@ -65,14 +91,9 @@ def twin(model: Model, dtype: torch.dtype = torch.float32) -> nn.Module:
     >>> twin(quicksrnet.identity(quicksrnet.Config(features=4, layers=1, subpixel=2))).conv_last
     Conv2d(4, 12, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))
     """
-    if not model.config.even:
-        raise BadInput(
-            "heads or channels were removed from some layers of the network, expected one that its constructor builds; "
-            "convert the network that it was made from"
-        )
-    module = _TWINS[model.architecture.NAME](model.config).to(dtype)
-    buffers = dict(module.named_buffers())  # the module's own: a checkpoint's masks are for another size
-    names = model.architecture.parameter_shapes(model.config)  # and no buffer, and none of a package's own constants
-    parameters = {name: model.parameters[name] for name in names}
-    module.load_state_dict(buffers | {name: torch.from_numpy(np.array(value)) for name, value in parameters.items()})
+    module = _TWINS[model.architecture.NAME](model).to(dtype)
+    trained = model.architecture.parameter_shapes(model.config)  # no buffer, and none of a package's own constants
+    own = {name: value for name, value in module.state_dict().items() if name not in dict(module.named_parameters())}
+    parameters = {name: torch.from_numpy(np.array(model.parameters[name])) for name in trained}
+    module.load_state_dict(own | parameters)  # own masks: a checkpoint's are for another size
     return module.eval()

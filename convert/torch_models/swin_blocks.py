@@ -4,6 +4,8 @@ Written so that it traces cleanly: no tensor of more than five axes and no arith
 module of its own goes through `Stepping.step`, where a recorder sees it under its layer name.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -18,6 +20,29 @@ class Stepping(nn.Module):
     def step(self, name: str, value: Tensor) -> Tensor:
         """Hand a value to the recorder, if there is one."""
         return value if self.recorder is None else self.recorder(f"{self.path}:{name}", value)
+
+
+@dataclass(frozen=True)
+class Widths:
+    """What a block has inside: heads and channels may have been removed from each block differently.
+
+    Attributes
+    ----------
+    heads : int
+    qk_width, v_width : int
+        Channels of one head's queries and keys, and of its values.
+    hidden : int
+        Of the multilayer perceptron.
+    query_scale : float, optional
+        That the queries were trained with, where the state_dict holds it (``...attn:query.value``, float64); by default
+        ``qk_scale``, or else qk_width^-1/2.
+    """
+
+    heads: int
+    qk_width: int
+    v_width: int
+    hidden: int
+    query_scale: float | None = None
 
 
 class Mlp(nn.Module):
@@ -36,16 +61,16 @@ class Mlp(nn.Module):
 class WindowAttention(Stepping):
     """Attention inside windows of ``window`` x ``window`` tokens, with a relative position bias."""
 
-    def __init__(self, dim: int, window: int, heads: int, qkv_bias: bool, qk_scale: float | None):
+    def __init__(self, dim: int, window: int, widths: Widths, qkv_bias: bool, qk_scale: float | None):
         super().__init__()
-        self.window, self.heads = window, heads
-        self.scale = qk_scale or (dim // heads) ** -0.5
-        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
+        self.window, self.heads, self.qk_width, self.v_width = window, widths.heads, widths.qk_width, widths.v_width
+        self.scale = (qk_scale or widths.qk_width**-0.5) if widths.query_scale is None else widths.query_scale
+        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, widths.heads))
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
         self.relative_position_index: Tensor
         self.register_buffer("relative_position_index", self._index(window))
-        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
-        self.proj = nn.Linear(dim, dim)
+        self.qkv = nn.Linear(dim, widths.heads * (2 * widths.qk_width + widths.v_width), bias=qkv_bias)
+        self.proj = nn.Linear(widths.heads * widths.v_width, dim)
 
     @staticmethod
     def _index(window: int) -> Tensor:
@@ -53,11 +78,20 @@ class WindowAttention(Stepping):
         apart = (grid[:, :, None] - grid[:, None, :]).permute(1, 2, 0) + window - 1  # (N, N, 2)
         return apart[:, :, 0] * (2 * window - 1) + apart[:, :, 1]
 
+    def _split(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B nW, N, rows of qkv) as queries, keys and values, each (B nW, heads, N, its width)."""
+        tokens, heads, d = self.window**2, self.heads, self.qk_width  # Python integers, whatever traces
+        if self.v_width == d:
+            qkv = qkv.reshape(-1, tokens, 3, heads, d).permute(2, 0, 3, 1, 4)
+            return qkv[0], qkv[1], qkv[2]
+        q, k, v = qkv.split([heads * d, heads * d, heads * self.v_width], dim=-1)  # (B nW, N, heads width)
+        q, k, v = (part.reshape(-1, tokens, heads, part.shape[-1] // heads).transpose(1, 2) for part in (q, k, v))
+        return q, k, v
+
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """x: (B nW, N, C); mask: (B nW, 1, N, N) or None."""
-        tokens, dim = self.window**2, self.qkv.in_features  # Python integers, whatever traces
-        qkv = self.qkv(x).reshape(-1, tokens, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
-        q, k, v = qkv[0], qkv[1], qkv[2]  # (B nW, heads, N, d)
+        tokens = self.window**2
+        q, k, v = self._split(self.qkv(x))  # (B nW, heads, N, d)
         q = self.step("query", q * self.scale)
         scores = self.step("scores", q @ k.transpose(-2, -1))  # (B nW, heads, N, N)
         bias = self.relative_position_bias_table[self.relative_position_index.view(-1)]
@@ -66,23 +100,41 @@ class WindowAttention(Stepping):
         if mask is not None:
             scores = self.step("mask", scores + mask)
         weights = self.step("softmax", scores.softmax(dim=-1))
-        summed = (weights @ v).transpose(1, 2).reshape(-1, tokens, dim)
+        summed = (weights @ v).transpose(1, 2).reshape(-1, tokens, self.heads * self.v_width)
         return self.proj(self.step("weighted_sum", summed))
 
 
 class SwinTransformerBlock(Stepping):
     """x + attention(norm1(x)), then x + mlp(norm2(x))."""
 
-    def __init__(self, dim, img_size, heads, shift, window, mlp_ratio, qkv_bias, qk_scale):
+    def __init__(self, dim, img_size, widths, shift, window, qkv_bias, qk_scale):
         super().__init__()
         if min(img_size) <= window:  # one window covers the image that it is built for: no shift, at any size
             window, shift = min(img_size), 0
         self.dim, self.window, self.shift = dim, window, shift
         self.norm1 = nn.LayerNorm(dim)
-        self.attn = WindowAttention(dim, window, heads, qkv_bias, qk_scale)
+        self.attn = WindowAttention(dim, window, widths, qkv_bias, qk_scale)
+        self.stores_scale = widths.query_scale is not None
         self.norm2 = nn.LayerNorm(dim)
-        self.mlp = Mlp(dim, int(dim * mlp_ratio))
+        self.mlp = Mlp(dim, widths.hidden)
         self.register_buffer("attn_mask", self.mask(img_size[0], img_size[1]) if shift else None)
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        """Where the widths no more tell the scale of the queries, it is stored: as float64, whatever the module is."""
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if self.stores_scale:
+            destination[f"{prefix}attn:query.value"] = torch.tensor(self.attn.scale, dtype=torch.float64)
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing, unexpected, errors):
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing, unexpected, errors)
+        key = f"{prefix}attn:query.value"
+        if not self.stores_scale:
+            return
+        if key in state_dict:
+            self.attn.scale = float(state_dict[key])
+            unexpected[:] = [name for name in unexpected if name != key]
+        else:
+            missing.append(key)
 
     def mask(self, height: int, width: int) -> Tensor:
         """-100 between tokens of different regions of the shifted image: float32, (nW, N, N).

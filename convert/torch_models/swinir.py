@@ -1,10 +1,12 @@
 """SwinIR in PyTorch: the twin whose ``state_dict`` keys and constructor are the official ones."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .swin_blocks import RSTB, Stepping, SwinTransformerBlock, connection, to_image, to_tokens
+from .swin_blocks import RSTB, Stepping, SwinTransformerBlock, Widths, connection, to_image, to_tokens
 
 MEAN = (0.4488, 0.4371, 0.4040)
 
@@ -39,13 +41,19 @@ class SwinIR(Stepping):
     """Image restoration with Swin Transformer blocks.
 
     The constructor's arguments are the official ones; dropout rates and checkpointing are accepted and, as in
-    evaluation, do nothing.
+    evaluation, do nothing. One more, ``widths``, is for networks from which heads or channels were removed.
+
+    Parameters
+    ----------
+    widths : sequence of sequence of Widths, optional
+        Of block j of group i at [i][j], instead of what ``num_heads`` and ``mlp_ratio`` say.
 
     Raises
     ------
     ValueError
-        For a patch size other than 1, an unknown tail, or a real-world tail (nearest+conv) of a scale other than 2 and
-        4, which the official code takes in silence and returns at twofold.
+        For widths of other groups and blocks than ``depths`` has, a patch size other than 1, an unknown tail, or a
+        real-world tail (nearest+conv) of a scale other than 2 and 4, which the official code takes in silence and
+        returns at twofold.
 
     References
     ----------
@@ -82,6 +90,7 @@ class SwinIR(Stepping):
         img_range: float = 1.0,
         upsampler: str = "",
         resi_connection: str = "1conv",
+        widths: Sequence[Sequence[Widths]] | None = None,
     ):
         super().__init__()
         if patch_size != 1 or norm_layer is not nn.LayerNorm:
@@ -102,14 +111,19 @@ class SwinIR(Stepping):
             nn.init.trunc_normal_(self.absolute_pos_embed, std=0.02)
 
         shifts = (0, window_size // 2)
-        options = (window_size, mlp_ratio, qkv_bias, qk_scale)
+        options = (window_size, qkv_bias, qk_scale)
+        if widths is None:
+            widths = _even_widths(embed_dim, depths, num_heads, mlp_ratio)
+        elif [len(group) for group in widths] != list(depths):
+            found = ", ".join(str(len(group)) for group in widths)
+            raise ValueError(f"widths are of {found} blocks and depths {list(depths)}; give one Widths for every block")
         self.layers = nn.ModuleList(
             RSTB(
                 embed_dim,
-                [SwinTransformerBlock(embed_dim, size, heads, shifts[i % 2], *options) for i in range(depth)],
+                [SwinTransformerBlock(embed_dim, size, own, shifts[i % 2], *options) for i, own in enumerate(group)],
                 resi_connection,
             )
-            for depth, heads in zip(depths, num_heads, strict=True)
+            for group in widths
         )
         self.norm = nn.LayerNorm(embed_dim)
         self.conv_after_body = connection(embed_dim, resi_connection)
@@ -181,6 +195,16 @@ class SwinIR(Stepping):
     def named_step(self, name: str, value: Tensor) -> Tensor:
         """A step that belongs to one of the tail's convolutions."""
         return value if self.recorder is None else self.recorder(name, value)
+
+
+def _even_widths(dim, depths, num_heads, mlp_ratio):
+    """As the official code makes them: every head gets its share, every block of a group is alike."""
+    hidden = int(dim * mlp_ratio)
+    groups = [
+        (depth, Widths(heads, dim // heads, dim // heads, hidden))
+        for depth, heads in zip(depths, num_heads, strict=True)
+    ]
+    return [[own] * depth for depth, own in groups]
 
 
 def _initialise(module: nn.Module):
