@@ -25,7 +25,7 @@ def chart(document, form="svg"):
 
     rows = [row for row in document["rows"] if row["milliseconds"] is not None]
     figure = Figure(figsize=(13, 1.6 + max(3.4, 0.42 * len(rows))), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    left, right = figure.subplots(1, 2, gridspec_kw={"wspace": 0.12})  # room for the names between
     figure.suptitle(f"{document['model']}, {' x '.join(map(str, document['size']))} pixels", x=0.01, ha="left")
     _trade_off(left, rows)
     _budget(right, rows, document)
