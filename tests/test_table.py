@@ -202,9 +202,7 @@ def test_a_tiny_table(table, folder):
         assert row["joules"] == statistics.median(row["seconds"]) * 12
         assert row["inferences"] == math.floor(2 * 3600 / row["joules"])
         assert row["blank"] == {}
-        assert (
-            row["bytes"] / 2 < row["coreml_bytes"] <= document["rows"][0]["coreml_bytes"]
-        )  # 16 bits a weight, and more
+        assert row["coreml_bytes"] > row["bytes"] / 2  # 16 bits a weight, and the program
     whole = document["rows"][0]
     assert document["rows"][1]["psnr"] == document["rows"][5]["psnr"] != whole["psnr"]
     assert document["rows"][1]["coreml_bytes"] == document["rows"][5]["coreml_bytes"] < whole["coreml_bytes"]
