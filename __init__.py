@@ -19,6 +19,7 @@ _HOME = {
     "verify": ".convert.fidelity",
     "assert_faithful": ".app.testing",
     "upscale": ".app.upscale",
+    "upscale_array": ".app.photos.array",
     "compile": ".kernels.compile",
     "BadInput": ".refimpl.errors",
     "UnsupportedOperator": ".refimpl.errors",

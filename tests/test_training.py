@@ -7,10 +7,13 @@ import pytest
 import torch
 from PIL import Image
 
+from karat.convert.torch_models.swinir import SwinIR
 from karat.convert.training import fit as fitting
 from karat.convert.training.fit import cosine, fit
+from karat.convert.training.objectives import truth
 from karat.convert.training.patches import Patches, read_pictures
-from karat.convert.training.recipes import RECIPES, identity_start, nearest_start, unclipped, whole
+from karat.convert.training.recipes import RECIPES, unclipped, whole
+from karat.convert.training.starts import identity_start, nearest_start
 from karat.refimpl.models import quicksrnet
 from karat.refimpl.protocol import degrade
 
@@ -34,7 +37,7 @@ def train(work, iterations, stop=None):
                 raise KeyboardInterrupt
             return whole(iteration)
 
-    return fit(identity_start(CONFIG), unclipped, patches, pairs()[:1], work, iterations, 1e-2, progress=False)
+    return fit(identity_start(CONFIG), truth(unclipped), patches, pairs()[:1], work, iterations, 1e-2, progress=False)
 
 
 def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path, monkeypatch):
@@ -62,11 +65,11 @@ SMALL = {"img_size": 8, "embed_dim": 8, "depths": (2,), "num_heads": (2,), "wind
 def test_a_swinir_learns_and_its_parameters_alone_are_averaged(tmp_path, monkeypatch):
     monkeypatch.setattr(fitting, "EVERY", 40)
     torch.manual_seed(0)
-    model = nearest_start(upscale=2, **SMALL)
+    model = nearest_start(SwinIR(upscale=2, upsampler="pixelshuffledirect", **SMALL))
     smooth = [np.kron(picture, np.ones((1, 2, 2), np.uint8)) for _, picture in pairs()]
     held_out = degrade(smooth[0], 2)
     patches = Patches([degrade(picture, 2) for picture in smooth], scale=2, size=8, batch=2, seed=1)
-    average = fit(model, whole, patches, [held_out], tmp_path, 120, 2e-3, progress=False)
+    average = fit(model, truth(whole), patches, [held_out], tmp_path, 120, 2e-3, progress=False)
     losses = [json.loads(line)["loss"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert losses[-1] < 0.9 * losses[0]
     assert set(average) == {name for name, _ in model.named_parameters()}  # and no buffer

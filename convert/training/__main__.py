@@ -1,33 +1,45 @@
-"""Train a network of the zoo: ``python -m karat.convert.training quicksrnet-small-x2 --images DIR --work DIR``."""
+"""Train a network: one of the zoo, a pruned one further, a student with its teacher.
 
+``python -m karat.convert.training swinir-small-x2 --images DIR --work DIR``
+"""
+
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
 
-from ...refimpl.protocol import degrade
-from .fit import fit
-from .patches import Patches, read_pictures
+from ...refimpl.errors import BadInput
 from .recipes import RECIPES
-
-HELD_OUT = 50  # every fiftieth picture is kept for validation
+from .run import Wanted, run
 
 
 def train(
-    name: Annotated[str, typer.Argument(help=f"one of {', '.join(RECIPES)}")],
+    name: Annotated[str, typer.Argument(help=f"recipe: one of {', '.join(RECIPES)}")],
     images: Annotated[list[Path], typer.Option(help="folder of high-resolution pictures; may be repeated")],
     work: Annotated[Path, typer.Option(help="folder of the checkpoint and the log; run again to resume")],
     iterations: Annotated[int | None, typer.Option(help="another length than the recipe's")] = None,
+    rate: Annotated[float | None, typer.Option(help="another peak learning rate than the recipe's")] = None,
     seed: int = 0,
+    start: Annotated[str | None, typer.Option(help="weights to go on from, such as a pruned network's")] = None,
+    structure: Annotated[str | None, typer.Option(help="weights whose structure alone is taken")] = None,
+    free_zeros: Annotated[bool, typer.Option(help="let zeros of --start grow; by default they stay")] = False,
+    teacher: Annotated[str | None, typer.Option(help="weights of a network to learn from")] = None,
+    share: Annotated[float, typer.Option(help="of the teacher in the loss, 0 to 1")] = 0.5,
+    importances: Annotated[str | None, typer.Option(help="heads, queries, values or hidden: weigh them")] = None,
+    gamma: Annotated[float, typer.Option(help="of |a|_1 in the loss, with --importances")] = 1e-4,
+    threads: Annotated[int | None, typer.Option(help="default: all there are")] = None,
 ):
-    """Train, and leave the averaged weights in WORK/checkpoint.pt under "average"."""
-    recipe = RECIPES[name]
-    torch.manual_seed(seed)
-    pairs = [degrade(picture, recipe.scale) for _, picture in read_pictures(images)]
-    validation, training = pairs[::HELD_OUT], [p for i, p in enumerate(pairs) if i % HELD_OUT]
-    patches = Patches(training, recipe.scale, recipe.patch, recipe.batch, seed)
-    fit(recipe.build(), recipe.forward, patches, validation, work, iterations or recipe.iterations, recipe.rate)
+    """Train; WORK holds the averaged weights, weights.safetensors, and the curve of the loss, curve.svg."""
+    if threads:
+        torch.set_num_threads(threads)
+    wanted = Wanted(seed, iterations, rate, start, structure, not free_zeros, teacher, share, importances, gamma)
+    try:
+        run(name, images, work, wanted)
+    except (BadInput, FileNotFoundError, ValueError) as error:
+        print(f"karat: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@
 """
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +16,7 @@ from ...refimpl.checkpoint import write_safetensors
 from ...refimpl.load import load
 from ...refimpl.ops import resize_bicubic
 from ...refimpl.protocol import score
+from .curve import draw_curve
 from .patches import read_pictures
 from .recipes import RECIPES
 
@@ -81,28 +81,6 @@ def bicubic(scale):
         return resize_bicubic(np.round(x[0] * 255).astype(np.uint8), scale=scale)[None] / 255
 
     return upscale
-
-
-def draw_curve(log, path):
-    """Loss and validation PSNR over the iterations as an SVG."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    import matplotlib.pyplot as plt
-
-    matplotlib.rcParams["svg.hashsalt"] = "karat"  # the same log gives the same bytes
-    lines = [json.loads(line) for line in Path(log).read_text().splitlines()]
-    at = [line["iteration"] / 1000 for line in lines]
-    loss, quality = ([line[name] for line in lines] for name in ("loss", "psnr"))
-    figure, left = plt.subplots(figsize=(7, 3.2), layout="constrained")
-    left.plot(at, loss, color="#8a8a8a", linewidth=1, label="loss")
-    left.set(xlabel="thousand iterations", ylabel="L1 loss", ylim=(0.98 * min(loss), float(np.percentile(loss, 98))))
-    right = left.twinx()
-    right.plot(at, quality, color="#b8860b", linewidth=2, label="validation")
-    right.set(ylabel="validation Y-PSNR, dB", ylim=(float(np.percentile(quality, 2)), max(quality) + 0.02))
-    figure.legend(loc="outside upper right", ncols=2, frameon=False)
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)
 
 
 def card(

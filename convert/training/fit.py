@@ -1,4 +1,4 @@
-"""The training loop: Adam with a cosine schedule on the L1 loss, an average of the weights, resumable and seeded."""
+"""The training loop: Adam with a cosine schedule, an average of the weights, resumable and seeded."""
 
 import json
 import math
@@ -21,14 +21,14 @@ def cosine(iteration, iterations, rate):
     return rate * warm * (1e-3 + (1 - 1e-3) * 0.5 * (1 + math.cos(math.pi * iteration / iterations)))
 
 
-def fit(model, forward, patches, validation, work, iterations, rate, progress=True):
+def fit(model, objective, patches, validation, work, iterations, rate, hold=None, progress=True):
     """Train ``model`` in place and return the averaged weights.
 
     Parameters
     ----------
     model : torch.nn.Module
-    forward : callable
-        (model, lr) -> prediction that the loss is taken of (for a clipped network: before the last clip).
+    objective : callable
+        (model, lr, hr) -> loss, see `objectives`.
     patches : callable
         iteration -> (lr, hr), see `Patches`.
     validation : list of (lr, hr)
@@ -39,6 +39,8 @@ def fit(model, forward, patches, validation, work, iterations, rate, progress=Tr
         Length of the cosine schedule.
     rate : float
         Peak learning rate.
+    hold : dict of str to torch.Tensor, optional
+        Of some parameters, which numbers may change; the others are set to zero after each step.
 
     Returns
     -------
@@ -58,8 +60,10 @@ def fit(model, forward, patches, validation, work, iterations, rate, progress=Tr
         for iteration in range(start, iterations):
             for group in optimiser.param_groups:
                 group["lr"] = cosine(iteration, iterations, rate)
-            losses.append(_step(model, forward, optimiser, patches(iteration)))
+            losses.append(_step(model, objective, optimiser, patches(iteration)))
             with torch.no_grad():
+                for name, stay in (hold or {}).items():
+                    model.get_parameter(name).mul_(stay)
                 for name, p in model.named_parameters():
                     average[name].lerp_(p, 1 - min(AVERAGE, (1 + iteration) / (10 + iteration)))
             done = iteration + 1
@@ -74,10 +78,10 @@ def fit(model, forward, patches, validation, work, iterations, rate, progress=Tr
     return average
 
 
-def _step(model, forward, optimiser, batch):
+def _step(model, objective, optimiser, batch):
     lr, hr = (torch.from_numpy(a).to(memory_format=torch.channels_last) for a in batch)
     optimiser.zero_grad(set_to_none=True)
-    loss = (forward(model, lr) - hr).abs().mean()
+    loss = objective(model, lr, hr)
     loss.backward()
     optimiser.step()
     return loss.item()

@@ -1,0 +1,1 @@
+"""Photographs: read, carried over, upscaled and written with everything that they hold."""
