@@ -153,6 +153,8 @@ def test_widths_of_other_blocks_are_refused():
         SwinIR(depths=[1, 1], num_heads=[6, 6], widths=[[Widths(1, 2, 3, 4)], [Widths(1, 2, 3, 4)] * 2])
     with pytest.raises(ValueError, match="shorter"):
         SwinIR(depths=[1, 1], num_heads=[6])
+    with pytest.raises(ValueError, match="give a multiple of each"):
+        SwinIR(embed_dim=10, depths=[1], num_heads=[3])
 
 
 def test_the_constructor_alone_builds_uneven_blocks():

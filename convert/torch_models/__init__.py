@@ -92,8 +92,9 @@ def twin(model: Model, dtype: torch.dtype = torch.float32) -> nn.Module:
     Conv2d(4, 12, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))
     """
     module = _TWINS[model.architecture.NAME](model).to(dtype)
-    trained = model.architecture.parameter_shapes(model.config)  # no buffer, and none of a package's own constants
-    own = {name: value for name, value in module.state_dict().items() if name not in dict(module.named_parameters())}
-    parameters = {name: torch.from_numpy(np.array(model.parameters[name])) for name in trained}
+    names = model.architecture.parameter_shapes(model.config)  # no buffer, and none of a package's own constants
+    parameters = {name: torch.from_numpy(np.array(model.parameters[name])) for name in names}
+    trained = {name for name, _ in module.named_parameters()}
+    own = {name: value for name, value in module.state_dict().items() if name not in trained}
     module.load_state_dict(own | parameters)  # own masks: a checkpoint's are for another size
     return module.eval()

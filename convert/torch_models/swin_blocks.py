@@ -84,9 +84,10 @@ class WindowAttention(Stepping):
         if self.v_width == d:
             qkv = qkv.reshape(-1, tokens, 3, heads, d).permute(2, 0, 3, 1, 4)
             return qkv[0], qkv[1], qkv[2]
-        q, k, v = qkv.split([heads * d, heads * d, heads * self.v_width], dim=-1)  # (B nW, N, heads width)
-        q, k, v = (part.reshape(-1, tokens, heads, part.shape[-1] // heads).transpose(1, 2) for part in (q, k, v))
-        return q, k, v
+        qk, v = qkv.split([2 * heads * d, heads * self.v_width], dim=-1)
+        # five axes here too: a converter moves a mere transposition behind the scale of the queries
+        qk = qk.reshape(-1, tokens, 2, heads, d).permute(2, 0, 3, 1, 4)  # (2, B nW, heads, N, d)
+        return qk[0], qk[1], v.reshape(-1, tokens, heads, self.v_width).transpose(1, 2)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """x: (B nW, N, C); mask: (B nW, 1, N, N) or None."""

@@ -51,9 +51,9 @@ class SwinIR(Stepping):
     Raises
     ------
     ValueError
-        For widths of other groups and blocks than ``depths`` has, a patch size other than 1, an unknown tail, or a
-        real-world tail (nearest+conv) of a scale other than 2 and 4, which the official code takes in silence and
-        returns at twofold.
+        For widths of other groups and blocks than ``depths`` has, an embed_dim that is no multiple of the heads, a
+        patch size other than 1, an unknown tail, or a real-world tail (nearest+conv) of a scale other than 2 and 4,
+        which the official code takes in silence and returns at twofold.
 
     References
     ----------
@@ -199,12 +199,10 @@ class SwinIR(Stepping):
 
 def _even_widths(dim, depths, num_heads, mlp_ratio):
     """As the official code makes them: every head gets its share, every block of a group is alike."""
-    hidden = int(dim * mlp_ratio)
-    groups = [
-        (depth, Widths(heads, dim // heads, dim // heads, hidden))
-        for depth, heads in zip(depths, num_heads, strict=True)
-    ]
-    return [[own] * depth for depth, own in groups]
+    if any(dim % heads for heads in num_heads):
+        raise ValueError(f"embed_dim {dim} is shared by {list(num_heads)} heads; give a multiple of each")
+    of = [Widths(heads, dim // heads, dim // heads, int(dim * mlp_ratio)) for heads in num_heads]
+    return [[own] * depth for own, depth in zip(of, depths, strict=True)]
 
 
 def _initialise(module: nn.Module):
