@@ -1,5 +1,7 @@
 """Networks on the kernels and their twins, for the tests."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 from kernel_cases import assert_no_worse, bfloat16_block
@@ -35,6 +37,13 @@ def picture(model, size, seed=0, count=None):
 
 def twin(model, x, fast):
     """In float32, with the blocks of bfloat16 and the convolutions by Winograd's algorithm that the network has."""
+    with computing_as(fast):
+        return model(x)
+
+
+@contextmanager
+def computing_as(fast):
+    """Golden models compute as a compiled network's twin does."""
     network, plain_conv = fast._network, swin_blocks.conv
 
     def block(name, parameters, tokens, size, heads, window, shift, scale=None):
@@ -58,7 +67,7 @@ def twin(model, x, fast):
             patch.setattr(module, "conv", conv)
         if fast.precision == "bfloat16":
             patch.setattr(swin_blocks, "swin_block", block)
-        return model(x)
+        yield
 
 
 def assert_right(model, x, precision="float32", threads=2):
