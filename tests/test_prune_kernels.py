@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from compile_cases import computing_as, random_network
+from compile_cases import computing_as, form, picture, random_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_cases import ENOUGH, PRECISIONS, assert_no_worse, from_map
@@ -17,7 +17,7 @@ from swinir_networks import TAILS, network, swinir_arguments
 from test_prune import KINDS, plan_of
 
 import karat
-from karat.kernels.swin import attention, pack, swinir
+from karat.kernels.swin import pack, swinir
 from karat.refimpl.errors import BadInput
 from karat.refimpl.prune import Cut, Plan, masked, remove, removed
 
@@ -67,11 +67,14 @@ def traced(model, x):
 
 
 def assert_removed(zeros, small, x, precision="float32"):
-    """The kernels of ``small`` are no further from the golden ``zeros`` than the plain twin of ``small``, anywhere."""
+    """The kernels of ``small`` are no further from the golden ``zeros`` than the plain twin of ``zeros``, anywhere.
+
+    Not than the twin of ``small``: where ``small`` is wrong, that is as wrong as the kernels are.
+    """
     found, fast = on_kernels(small, x, precision)
     golden = traced(zeros, x.astype(np.float64))
     with computing_as(fast):
-        plain = traced(small, x)
+        plain = traced(zeros, x)
     assert found.keys() == golden.keys() == plain.keys()
     for layer, value in found.items():
         assert_no_worse(golden[layer], plain[layer], value)
@@ -127,3 +130,133 @@ def test_the_draws_reached_every_kind():
     wanted += [f"window {window}" for window in FORMS["windows"]] + [f"tail {tail}" for tail, _ in TAILS]
     wanted += ["bits of bfloat16"] if "bfloat16" in PRECISIONS else []
     assert [key for key in wanted if not REACHED[key]] == []
+
+
+# mutants
+
+FIRST, SECOND = (f"layers.0.residual_group.blocks.{index}" for index in (0, 1))
+
+
+def a_case():
+    """(model, plan, pictures) of two blocks of four heads that lose different heads, and channels of the others."""
+    model = form(embed_dim=24, num_heads=[4], window_size=8)
+    cuts = {
+        FIRST: Cut((1,), ((0, 3), (), (1, 2), (2, 5)), ((1,), (), (0,), (4,)), tuple(range(3, 20))),
+        SECOND: Cut((2,), ((1, 4), (0, 5), (), (2, 3)), ((5,), (3,), (), (2,)), tuple(range(17))),
+    }
+    return model, Plan(cuts), picture(model, (16, 16))
+
+
+def cut_wrongly(parameter, instead):
+    """What stays of a parameter of the first block is something else."""
+
+    def build(model, plan, patch):
+        right = remove.axes
+
+        def axes(path, units):
+            for name, axis, stay in right(path, units):
+                yield name, axis, instead(stay) if name == f"{FIRST}.{parameter}" else stay
+
+        patch.setattr(remove, "axes", axes)
+        return removed(model, plan)
+
+    return build
+
+
+def packed_wrongly(parameter, axis):
+    """The kernels read the next row or column of every block's parameter."""
+
+    def build(model, plan, patch):
+        real = swinir.pack_swin_layer
+        rolled = {parameter: lambda value: np.roll(value, 1, axis)}
+        patch.setattr(
+            swinir,
+            "pack_swin_layer",
+            lambda p, *rest: real({name: rolled.get(name, np.asarray)(value) for name, value in p.items()}, *rest),
+        )
+        return removed(model, plan)
+
+    return build
+
+
+def scale_of_what_is_left(model, plan, patch):
+    """The kernels derive the scale from the narrower heads."""
+    patch.setattr(swinir, "query_scale", lambda config, _, path: config.paths[path].qk_width ** -0.5)
+    return removed(model, plan)
+
+
+def scale_stored_wrongly(model, plan, patch):
+    small = removed(model, plan)
+    width = small.config.paths[FIRST].qk_width
+    return replace(small, parameters=small.parameters | {f"{FIRST}.attn:query.value": np.array(width**-0.5)})
+
+
+def plans_of_one_another(model, plan, patch):
+    """Every head is one of another layer's plan."""
+    return removed(model, Plan({FIRST: plan.cuts[SECOND], SECOND: plan.cuts[FIRST]}))
+
+
+def one_head_of_another_layer(model, plan, patch):
+    """The parameters of a head that stays are those of the head that the other layer keeps."""
+    cut = Plan(plan.cuts | {FIRST: replace(plan.cuts[SECOND], hidden=plan.cuts[FIRST].hidden)})
+    return removed(model, cut)
+
+
+def next_one(stay):
+    return np.roll(stay, 1)
+
+
+def one_more(stay):
+    return stay | (np.arange(len(stay)) == np.argmin(stay))
+
+
+REMOVED_WRONGLY = {
+    "a proj column not removed": cut_wrongly("attn.proj.weight", one_more),
+    "proj columns off by one": cut_wrongly("attn.proj.weight", next_one),
+    "qkv rows off by one": cut_wrongly("attn.qkv.weight", next_one),
+    "qkv bias off by one": cut_wrongly("attn.qkv.bias", next_one),
+    "bias-table column off by one": cut_wrongly("attn.relative_position_bias_table", next_one),
+    "fc1 bias off by one": cut_wrongly("mlp.fc1.bias", next_one),
+    "fc2 columns off by one": cut_wrongly("mlp.fc2.weight", next_one),
+    "the scale of the narrower heads is stored": scale_stored_wrongly,
+    "plans of one another": plans_of_one_another,
+    "heads and channels of another layer's plan": one_head_of_another_layer,
+}
+PACKED_WRONGLY = {
+    "proj columns off by one": packed_wrongly("attn.proj.weight", 1),
+    "qkv rows off by one": packed_wrongly("attn.qkv.weight", 0),
+    "qkv bias off by one": packed_wrongly("attn.qkv.bias", 0),
+    "bias-table column off by one": packed_wrongly("attn.relative_position_bias_table", 1),
+    "fc2 columns off by one": packed_wrongly("mlp.fc2.weight", 1),
+    "the scale of the narrower heads": scale_of_what_is_left,
+}
+MUTANTS = {f"removed: {name}": build for name, build in REMOVED_WRONGLY.items()}
+MUTANTS |= {f"packed: {name}": build for name, build in PACKED_WRONGLY.items()}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("mutant", [None, *MUTANTS])
+def test_a_wrong_network_is_caught(mutant, precision, monkeypatch):
+    model, plan, x = a_case()
+    if mutant is None:
+        return assert_removed(masked(model, plan), removed(model, plan), x, precision) and None
+    zeros = masked(model, plan)
+    with pytest.raises((AssertionError, BadInput)):
+        assert_removed(zeros, MUTANTS[mutant](model, plan, monkeypatch), x, precision)
+    return None
+
+
+@pytest.mark.parametrize("mutant", [None, *REMOVED_WRONGLY])
+def test_other_bits_are_caught(mutant, monkeypatch):
+    model, plan, x = a_case()
+    zeros = masked(model, plan)
+
+    def prove(build):
+        small = build(model, plan, monkeypatch)
+        assert_same_bits(zeros, on_kernels(small, x)[0], x)
+
+    if mutant is None:
+        return prove(lambda model, plan, _: removed(model, plan))
+    with pytest.raises((AssertionError, BadInput)):
+        prove(REMOVED_WRONGLY[mutant])
+    return None
