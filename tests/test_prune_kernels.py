@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_cases import ENOUGH, PRECISIONS, assert_no_worse, from_map
 from removal import choose
-from swinir_networks import TAILS, network, swinir_arguments
+from swinir_networks import TAILS, swinir_arguments
 from test_prune import KINDS, plan_of
 
 import karat
