@@ -159,6 +159,60 @@ def upscale(
 
 
 @app.command()
+def prune(
+    model: Annotated[str, typer.Argument(help="zoo:NAME, .pth or .safetensors of a SwinIR")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="NAME.safetensors")],
+    heads: Annotated[int | None, typer.Option(help="so many of every layer; with --globally of the network")] = None,
+    hidden: Annotated[float | None, typer.Option(help="share of the hidden channels of every layer")] = None,
+    queries: Annotated[float | None, typer.Option(help="share of every head's queries and keys")] = None,
+    values: Annotated[float | None, typer.Option(help="share of every head's values")] = None,
+    unstructured: Annotated[
+        float | None, typer.Option(help="share of the weights of all linear layers, set to zero, the smallest first")
+    ] = None,
+    cut: Annotated[list[str] | None, typer.Option(help="these heads: layers.0.residual_group.blocks.1:0,2")] = None,
+    by: Annotated[str, typer.Option(help="l1, taylor or sensitivity: what says which go")] = "l1",
+    images: Annotated[Path | None, typer.Option(help="folder of pictures to score on; default: a photograph")] = None,
+    globally: Annotated[bool, typer.Option("--globally", help="rank over the whole network")] = False,
+    masked: Annotated[bool, typer.Option("--masked", help="keep the shapes and write zeros")] = False,
+    from_plan: Annotated[Path | None, typer.Option(help="what goes, as --plan wrote it")] = None,
+    plan: Annotated[Path | None, typer.Option(help="also write down here what goes")] = None,
+    size: Annotated[str, typer.Option(help="input size, HEIGHTxWIDTH, that FLOPs are counted for")] = "256x256",
+    json: Json = None,
+):
+    """Take heads, channels and weights out of a SwinIR."""
+    from .prune.run import run_prune
+    from .prune.wanted import Wanted
+
+    chosen = (heads, hidden, queries, values, unstructured, tuple(cut or ()), by, images, globally, masked)
+    run_prune(console, model, output, Wanted(*chosen, from_plan, plan, json), size)
+
+
+@app.command()
+def table(
+    model: Annotated[str, typer.Argument(help="classical, lightweight, real-world, zoo:NAME, .pth or .safetensors")],
+    counts_only: Annotated[bool, typer.Option("--counts-only", help="count parameters and FLOPs only")] = False,
+    also: Annotated[list[Path] | None, typer.Option(help="a further network, fine-tuned or distilled")] = None,
+    images: Annotated[Path | None, typer.Option(help="folder of large pictures; default: a photograph")] = None,
+    size: Annotated[str, typer.Option(help="input size that is timed, HEIGHTxWIDTH")] = "256x256",
+    package_size: Annotated[str, typer.Option(help="input size of the Core ML packages")] = "64x64",
+    repeat: Annotated[int, typer.Option(help="rounds; medians count")] = 5,
+    threads: Annotated[int, typer.Option(help="of the kernels")] = 1,
+    power: Annotated[float, typer.Option(help="watts while it runs: stated, not measured")] = 15.0,
+    budget: Annotated[float, typer.Option(help="watt hours that inferences are counted for")] = 10.0,
+    json: Json = None,
+    markdown: Annotated[Path | None, typer.Option(help="also write the table here, below the command")] = None,
+    drawings: Annotated[
+        list[Path] | None, typer.Option("--svg", "--png", help="also draw it; the suffix decides")
+    ] = None,
+):
+    """Compare what pruning does to a SwinIR: size, quality, time and energy."""
+    from .table.run import Wanted, run_table
+
+    chosen = (counts_only, tuple(also or ()), images, size, package_size, repeat, threads, power, budget)
+    run_table(console, model, Wanted(*chosen, json, markdown, tuple(drawings or ())))
+
+
+@app.command()
 def warm(
     clean: Annotated[bool, typer.Option("--clean", help="remove the kernels of other versions and processors")] = False,
 ):

@@ -31,6 +31,33 @@ def check_output(path, *sources):
             raise BadInput(f"{path} is the input itself, expected another file; choose another output")
 
 
+def check_outputs(paths, *sources):
+    """`check_output` of each that is given, and that no two are the same.
+
+    Parameters
+    ----------
+    paths : sequence of (Path or None)
+    *sources : path_like or None
+        The inputs.
+
+    Raises
+    ------
+    BadInput
+
+    Examples
+    --------
+    >>> check_outputs([Path("a.json"), None, Path("./a.json")])
+    Traceback (most recent call last):
+        ...
+    karat.refimpl.errors.BadInput: a.json is given for two outputs, expected a file for each; choose another name
+    """
+    given = [Path(path) for path in paths if path]
+    for path in given:
+        check_output(path, *sources)
+        if [other.resolve() for other in given].count(path.resolve()) > 1:
+            raise BadInput(f"{path} is given for two outputs, expected a file for each; choose another name")
+
+
 def _is_sidecar(path, package):
     from ..convert.mil.pairing import sidecar_path  # not for pictures: it comes with the whole executor
 

@@ -46,6 +46,8 @@ def light(folder, *words):
         "inspect network.mlpackage",
         "run network.mlpackage -i photo.png -o executed.png",
         "upscale photo.png -o upscaled.png",
+        "prune zoo:swinir-small-x2 -o pruned.safetensors --heads 1 --by sensitivity",
+        "table lightweight --counts-only",
     ],
 )
 def test_works_without_extras(folder, words):
@@ -68,7 +70,13 @@ def test_a_package_is_verified(folder):
 
 
 @pytest.mark.parametrize(
-    "words", ["verify", "plan --target-psnr 80 -w zoo:quicksrnet-small-x2", "export -o out.mlpackage"]
+    "words",
+    [
+        "verify",
+        "plan --target-psnr 80 -w zoo:quicksrnet-small-x2",
+        "export -o out.mlpackage",
+        "prune zoo:swinir-small-x2 -o out.safetensors --heads 1 --by taylor",
+    ],
 )
 def test_what_needs_the_extra_names_it(folder, words):
     before = set(folder.rglob("*"))

@@ -21,7 +21,7 @@ FORM = st.sampled_from(sorted(FORMS))
 NETWORKS = {
     "classical": CONFIGS["classical-x2-test"],
     "lightweight": CONFIGS["light-x2-test"],
-    "real-world": replace(CONFIGS["real-x4-test"], upscale=2),
+    "real-world": CONFIGS["real-x2-test"],
 }
 STUDY = {
     "classical": [11_752_487, 11_169_287, 10_586_087, 10_002_887, 9_419_687, 8_836_487, 8_253_287],

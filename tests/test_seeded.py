@@ -11,6 +11,7 @@ from karat.refimpl.models.seeded import CONFIGS, uniform
 PARAMETERS = {
     "light-x2-test": 910_152,
     "classical-x2-test": 11_752_487,
+    "real-x2-test": 11_678_631,
     "real-x4-test": 11_715_559,
     "quicksrnet-medium-x2-test": 50_604,
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...refimpl.errors import BadInput
 from ...refimpl.load import load
-from ..outputs import check_output, write_bytes
+from ..outputs import check_outputs, write_bytes
 from ..packages import parse_size
 from ..progress import stages
 from .case import Case, picture
@@ -136,11 +136,8 @@ def _check(repeat, threads, outputs, networks):
     available = os.cpu_count() or 1
     if not 1 <= threads <= available:
         raise BadInput(f"--threads is {threads}, expected 1 to {available}, the processor's; give such a number")
-    paths = [path for path in (outputs.json, outputs.markdown, outputs.svg) if path]
-    for path in paths:
-        check_output(path, *[network for network in networks if not network.startswith("zoo:")])
-        if [other.resolve() for other in paths].count(path.resolve()) > 1:
-            raise BadInput(f"{path} is given for two outputs, expected a file for each; choose another name")
+    files = [network for network in networks if not network.startswith("zoo:")]
+    check_outputs([outputs.json, outputs.markdown, outputs.svg], *files)
     if outputs.svg and find_spec("matplotlib") is None:
         raise BadInput("--svg draws with matplotlib, which is not installed; run: pip install matplotlib")
 

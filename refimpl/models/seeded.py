@@ -20,6 +20,7 @@ _LARGE = {"embed_dim": 180, "depths": (6,) * 6, "num_heads": (6,) * 6, "hidden":
 CONFIGS = {
     "light-x2-test": swinir.Config(**_COMMON, **_SMALL, upsampler="pixelshuffledirect", upscale=2),
     "classical-x2-test": swinir.Config(**_COMMON, **_LARGE, upsampler="pixelshuffle", upscale=2),
+    "real-x2-test": swinir.Config(**_COMMON, **_LARGE, upsampler="nearest+conv", upscale=2),
     "real-x4-test": swinir.Config(**_COMMON, **_LARGE, upsampler="nearest+conv", upscale=4),
     "quicksrnet-medium-x2-test": quicksrnet.Config(features=32, layers=5, subpixel=2),
 }
@@ -31,8 +32,8 @@ def seeded_model(name):
     Parameters
     ----------
     name : str
-        One of `CONFIGS`: SwinIR's official lightweight x2, classical x2 and real-world x4 forms, and the medium
-        QuickSRNet x2.
+        One of `CONFIGS`: SwinIR's official lightweight x2, classical x2, real-world x2 and real-world x4 forms, and
+        the medium QuickSRNet x2.
 
     Returns
     -------

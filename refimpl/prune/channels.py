@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import BadInput
 from ..models import Model
-from .choose import check_rate, lowest, lowest_of_all
+from .choose import check_rate, lowest, lowest_of_all, share
 from .plan import Cut, Plan
 from .remove import swinir_blocks
 from .scores import check_scores
@@ -47,7 +47,7 @@ def per_layer(model: Model, kind: str, scores: Mapping[str, np.ndarray], rate: f
     _check(model, kind, scores, rate)
 
     def gone(values):
-        return lowest(values, min(round(rate * len(values)), len(values) - 1))
+        return lowest(values, share(rate, len(values)))
 
     return Plan({path: replace(Cut(), **{kind: _each(gone, np.asarray(scores[path]))}) for path in model.config.paths})
 

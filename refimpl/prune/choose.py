@@ -21,6 +21,17 @@ def check_rate(rate: float) -> None:
         raise BadInput(f"the rate is {rate}, expected a share between 0 and 1, such as 0.3; give another")
 
 
+def share(rate: float, units: int) -> int:
+    """How many of a layer's units a rate takes: never the last.
+
+    Examples
+    --------
+    >>> share(0.3, 10), share(0.9, 2), share(0.1, 2)
+    (3, 1, 0)
+    """
+    return min(round(rate * units), units - 1)
+
+
 def lowest(scores: np.ndarray, count: int) -> tuple[int, ...]:
     """Numbers of the ``count`` lowest, in order; of equal ones the first go.
 

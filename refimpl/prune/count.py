@@ -14,9 +14,9 @@ from math import prod
 
 import numpy as np
 
-from ..models import Model
+from ..models import Model, swinir
 from ..models.swinir_config import factors
-from .choose import check_rate
+from .choose import check_rate, share
 from .plan import Plan, check
 from .remove import swinir_blocks
 from .weights import linear_weights
@@ -137,7 +137,7 @@ def multiply_adds(model: Model, size: tuple[int, int]) -> dict[str, int]:
     """
     config, shapes = model.config, model.architecture.parameter_shapes(model.config)
     pixels, found = size[0] * size[1], {}
-    for layer, operator in model.layers.items():
+    for layer, operator in _layers(model).items():
         if operator in ("conv2d", "linear"):
             found[layer] = pixels * prod(shapes[f"{layer}.weight"])
         elif operator == "matmul":
@@ -156,15 +156,37 @@ def multiply_adds(model: Model, size: tuple[int, int]) -> dict[str, int]:
     return found
 
 
+def _layers(model):
+    """Operators by layer, in execution order, of a thin network of the same build: they do not depend on widths."""
+    if model.architecture is not swinir:
+        return model.layers
+    ones = (1,) * len(model.config.depths)
+    return swinir.layers(replace(model.config, embed_dim=4, num_heads=ones, hidden=1, uneven=(), tail=()))
+
+
 def without_heads(model: Model, gone: Mapping[str, int]) -> Model:
     """The network with so many heads less in the blocks given by path, for counting: it has no parameters.
 
     Where no head stays it can be counted and not run.
     """
-    blocks = {path: replace(b, heads=b.heads - gone.get(path, 0)) for path, b in swinir_blocks(model).items()}
-    rest = iter(blocks.values())
-    uneven = tuple(tuple(next(rest) for _ in range(depth)) for depth in model.config.depths)
-    return Model(model.architecture, replace(model.config, uneven=uneven), {})
+    blocks = swinir_blocks(model).items()
+    return _with_blocks(model, [replace(block, heads=block.heads - gone.get(path, 0)) for path, block in blocks])
+
+
+def without_hidden(model: Model, rate: float) -> Model:
+    """The network with this share of the hidden channels of every layer less, for counting: it has no parameters.
+
+    Examples
+    --------
+    >>> from karat.refimpl.models import swinir
+    >>> from karat.refimpl.models.seeded import CONFIGS
+    >>> light = Model(swinir, CONFIGS["light-x2-test"], {})
+    >>> parameters(light) - parameters(without_hidden(light, 0.5)) == 24 * 60 * (60 + 1 + 60)  # fc1, its bias, fc2
+    True
+    """
+    check_rate(rate)
+    blocks = swinir_blocks(model).values()
+    return _with_blocks(model, [replace(block, hidden=block.hidden - share(rate, block.hidden)) for block in blocks])
 
 
 def after_heads(model: Model, plan: Plan) -> Pruned:
@@ -223,6 +245,12 @@ def unstructured(model: Model, rate: float) -> Pruned:
     whole, shapes = parameters(model), model.architecture.parameter_shapes(model.config)
     linear = sum(prod(shapes[name]) for name in linear_weights(model))
     return Pruned(1, round((1 - rate) * whole), whole - round(rate * linear), whole)
+
+
+def _with_blocks(model, blocks):
+    rest = iter(blocks)
+    uneven = tuple(tuple(next(rest) for _ in range(depth)) for depth in model.config.depths)
+    return Model(model.architecture, replace(model.config, uneven=uneven), {})
 
 
 def _left(model, gone, step):

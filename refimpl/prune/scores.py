@@ -6,6 +6,8 @@ channel are one unit), ``values`` (heads, v width), ``hidden`` (hidden,).
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import count
+from math import prod
 
 import numpy as np
 
@@ -153,7 +155,9 @@ def taylor(model: Model, kind: str, gradients: Mapping[str, np.ndarray]) -> dict
     return _scored(model, kind, of)
 
 
-def sensitivity(model: Model, kind: str, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
+def sensitivity(
+    model: Model, kind: str, pairs: Iterable[tuple[np.ndarray, np.ndarray]], progress=lambda done, total: None
+) -> dict[str, np.ndarray]:
     """PSNR that is lost when the unit alone is masked, in dB: one run of the network per unit and picture.
 
     Parameters
@@ -164,6 +168,8 @@ def sensitivity(model: Model, kind: str, pairs: Iterable[tuple[np.ndarray, np.nd
     pairs : iterable of (ndarray, ndarray)
         Small and large pictures, (N, channels, H, W) and (N, channels, sH, sW) in [0, 1]; a border of s pixels does not
         count, and what the network gives is clipped to [0, 1].
+    progress : callable
+        Called with units done and units in all.
 
     Returns
     -------
@@ -186,12 +192,16 @@ def sensitivity(model: Model, kind: str, pairs: Iterable[tuple[np.ndarray, np.nd
         border = int(network.scale)
         return np.mean([psnr(np.clip(network(small), 0, 1), large, border=border) for small, large in pairs])
 
-    whole = quality(model)
+    whole, done = quality(model), count()
+    total = sum(prod(unit_shape(block, kind)) for block in swinir_blocks(model).values())
+
+    def quality_without(path, unit):
+        progress(next(done), total)
+        return quality(silenced(model, masks(model, Plan({path: unit}))))
 
     def of(path, block):
         shape = unit_shape(block, kind)
-        without = (silenced(model, masks(model, Plan({path: one}))) for one in single_cuts(kind, shape))
-        qualities = np.array([quality(network) for network in without])
+        qualities = np.array([quality_without(path, unit) for unit in single_cuts(kind, shape)])
         lost = np.subtract(whole, qualities, out=np.zeros(len(qualities)), where=qualities != whole)  # inf - inf: none
         return lost.reshape(shape)
 

@@ -1,0 +1,1 @@
+"""`karat prune`: heads, channels and weights that go, on the command line."""

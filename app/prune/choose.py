@@ -1,0 +1,109 @@
+"""From what a person asked for to a plan: scores of a network's units, and those that go."""
+
+from ...refimpl.errors import BadInput
+from ...refimpl.prune import Plan, channels, heads
+from ...refimpl.prune.plan import check
+from ...refimpl.prune.remove import swinir_blocks
+from ...refimpl.prune.scores import l1, sensitivity, taylor
+from ..images import high_resolution, middle, pieces
+
+SIDE = 64  # small pixels of a piece: the gradients of a classical network in 3 GB, a thousand runs in minutes
+
+
+def plan_of(model, wanted, progress=lambda name, done, total: None):
+    """What goes of a network, unstructured weights apart.
+
+    Parameters
+    ----------
+    model : Model
+    wanted : Wanted
+    progress : callable
+        Called with what is scored, units or pictures done, and in all.
+
+    Returns
+    -------
+    Plan
+        Without cuts when only unstructured pruning was asked for.
+
+    Raises
+    ------
+    BadInput
+        When a layer would keep nothing, a unit is gone already, or a rate takes nothing.
+
+    Examples
+    --------
+    >>> from karat.app.prune.wanted import Wanted
+    >>> from karat.refimpl.load import load
+    >>> plan = plan_of(load("zoo:swinir-small-x2"), Wanted(heads=1, hidden=0.5))
+    >>> plan.cuts["layers.1.residual_group.blocks.3"].heads
+    (0,)
+    """
+    swinir_blocks(model)  # refuses what has none
+    if wanted.from_plan:
+        return _read(model, wanted.from_plan)
+    plan = heads.named(model, wanted.named_heads())
+    asked = wanted.scored.items()
+    scores = _scores(model, wanted, progress) if asked else {}
+    for kind, amount in asked:
+        plan = plan.joined(_by_scores(model, kind, amount, scores[kind], wanted.globally))
+    check(plan, model.config.paths)
+    return plan
+
+
+def scored_on(wanted):
+    """What the scores were taken on, for people."""
+    if wanted.by == "l1" or not wanted.scored:
+        return ""
+    where = f"the pictures in {wanted.images}" if wanted.images else "the astronaut photograph"
+    part = "pieces" if wanted.by == "taylor" else "the middle"
+    return f", scored on {part} of {where}, {SIDE} x {SIDE} pixels"
+
+
+def _by_scores(model, kind, amount, scores, globally):
+    if kind == "heads":
+        return (heads.globally if globally else heads.per_layer)(model, scores, amount)
+    if kind == "hidden" and globally:
+        plan = channels.globally(model, scores, amount)
+    else:
+        plan = channels.per_layer(model, kind, scores, amount)
+    if not _takes(plan):
+        raise BadInput(f"--{kind} {amount} takes no channel of any layer, expected one that does; give a higher rate")
+    return plan
+
+
+def _takes(plan):
+    """Whether any unit goes."""
+    return any(any((cut.heads, cut.hidden, *cut.queries, *cut.values)) for cut in plan.cuts.values())
+
+
+def _scores(model, wanted, progress):
+    kinds = wanted.scored
+    if wanted.by == "l1":
+        return {kind: l1(model, kind) for kind in kinds}
+    pictures, scale = high_resolution(wanted.images).values(), int(model.scale)
+    if model.config.channels != 3:
+        raise BadInput(f"the network takes {model.config.channels} channel, expected 3 to score on pictures; use l1")
+    if wanted.by == "taylor":
+        from ...convert.training.gradients import gradients  # torch
+
+        found = gradients(model, pieces(pictures, scale, SIDE), lambda done, total: progress("taylor", done, total))
+        return {kind: taylor(model, kind, found) for kind in kinds}
+    pairs = pieces([middle(picture, scale * SIDE) for picture in pictures], scale, SIDE)
+    return {
+        kind: sensitivity(model, kind, pairs, lambda done, total, kind=kind: progress(kind, done, total))
+        for kind in kinds
+    }
+
+
+def _read(model, path):
+    """A plan from a file; what it names must be there and not be masked."""
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} cannot be read as text ({error}), expected a plan; check the path") from None
+    plan = Plan.from_json(text)
+    if not _takes(plan):
+        raise BadInput(f"{path} names nothing that goes, expected a cut by block path; write it with --plan")
+    check(plan, model.config.paths)
+    heads.named(model, {path: cut.heads for path, cut in plan.cuts.items() if cut.heads})
+    return plan

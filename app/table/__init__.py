@@ -1,0 +1,1 @@
+"""`karat table`: the study's table for a network, measured."""

@@ -1,0 +1,320 @@
+"""``karat table``: the study's columns, the true counts beside them, and measurements that are what they say."""
+
+import io
+import json
+import math
+import statistics
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from networks import random_model
+from PIL import Image
+from rich.console import Console
+from skimage.data import astronaut
+from test_light_install import WITHOUT_EXTRAS
+from test_prune_count import SPARSITY, STUDY
+
+import karat
+from karat.app import cli
+from karat.app.images import high_resolution
+from karat.app.table import measure, rows, run
+from karat.app.table.chart import spread
+from karat.app.table.document import document_of
+from karat.app.table.text import markdown, print_table
+from karat.refimpl.checkpoint import write_safetensors
+from karat.refimpl.load import load
+from karat.refimpl.models import quicksrnet
+from karat.refimpl.protocol import score
+from karat.refimpl.prune import channels, count, heads, masked, removed, scores, weights
+
+SMALL = "zoo:swinir-small-x2"
+UNSTRUCTURED = {"classical": 7_874_166, "lightweight": 609_802, "real-world": 7_824_683}
+TRUE = {  # head by head: rows of qkv and their biases, columns of proj, a column of the bias table
+    "classical": 36 * (3 * 30 * 180 + 3 * 30 + 30 * 180 + 225),
+    "lightweight": 24 * (3 * 10 * 60 + 3 * 10 + 10 * 60 + 225),
+    "real-world": 36 * (3 * 30 * 180 + 3 * 30 + 30 * 180 + 225),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("table")
+    model = load(SMALL)
+    fewer = heads.per_layer(model, scores.l1(model, "heads"))
+    narrow = channels.per_layer(model, "hidden", scores.l1(model, "hidden"), 0.25)
+    write_safetensors(folder / "tuned.safetensors", removed(model, fewer).parameters)
+    write_safetensors(folder / "narrow.safetensors", removed(model, narrow).parameters)
+    write_safetensors(folder / "masked.safetensors", masked(model, fewer).parameters)
+    write_safetensors(folder / "sparse.safetensors", weights.pruned(model, 0.5).parameters)
+    write_safetensors(folder / "quick.safetensors", random_model(quicksrnet.Config(4, 1, 2), 1).parameters)
+    write_safetensors(folder / "x3.safetensors", random_model(quicksrnet.Config(4, 1, 3), 1).parameters)
+    (folder / "inside").mkdir()
+    (folder / "empty").mkdir()
+    write_safetensors(folder / "inside" / "tuned.safetensors", removed(model, fewer).parameters)
+    (folder / "pictures").mkdir()
+    for left in (200, 260):
+        Image.fromarray(astronaut()[100:148, left : left + 52]).save(folder / "pictures" / f"{left}.png")
+    return folder
+
+
+@pytest.fixture
+def table(monkeypatch, capsys, folder):
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.chdir(folder)
+
+    def call(words):
+        monkeypatch.setattr(sys, "argv", ["karat", "table", *words.split()])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        printed = capsys.readouterr()
+        return stopped.value.code or 0, printed.out, printed.err
+
+    return call
+
+
+def studied(entries):
+    """The study's columns of a table's JSON: (parameters, sparsity) of the head steps, and of single weights."""
+    steps = [row for row in entries if row["technique"] in ("whole", "heads")]
+    (single,) = [row for row in entries if row["technique"] == "weights"]
+    columns = ([row[f"{what}_as_studied"] for row in steps] for what in ("parameters", "sparsity"))
+    return *columns, single["parameters_as_studied"], single["sparsity_as_studied"]
+
+
+def expected(name):
+    return STUDY[name], SPARSITY[name], UNSTRUCTURED[name], 33
+
+
+@pytest.mark.parametrize("name", STUDY)
+def test_the_studys_columns_come_out_of_the_command(table, folder, name):
+    code, out, err = table(f"{name} --counts-only --json {name}.json --markdown {name}.md")
+    assert (code, err) == (0, "")
+    document = json.loads((folder / f"{name}.json").read_text())
+    assert studied(document["rows"]) == expected(name)
+    steps = document["rows"][:7]
+    assert [row["parameters_as_is"] for row in steps] == [STUDY[name][0] - TRUE[name] * step for step in range(7)]
+    assert [row["built"] for row in steps] == [True] * 6 + [False]
+    for text in (out, (folder / f"{name}.md").read_text()):
+        for row in document["rows"]:
+            line = next(line for line in text.replace("\\", "").splitlines() if row["label"] in line)
+            for what in ("parameters_as_studied", "parameters_as_is"):
+                assert row[what] is None or f"{row[what]:,}" in line
+            assert f"{row['sparsity_as_is']:.2f}" in line
+        assert "counted, not built" in text
+        assert text.count("misprints; exact are 11,095,431 and 10,512,231") == (name == "real-world")
+
+
+@pytest.mark.parametrize(
+    "swap",
+    [
+        lambda row: replace(row, as_studied=row.as_is, as_is=row.as_studied or 0),
+        lambda row: replace(row, as_studied=row.as_studied and row.as_studied - 90),  # biases taken along
+        lambda row: replace(row, whole=row.whole + 1000),
+    ],
+)
+@pytest.mark.parametrize("name", STUDY)
+def test_a_wrong_column_is_caught(name, swap):
+    right = rows.rows(rows.subject(name, structure=True), (64, 64))
+    assert studied(document_of({}, right)["rows"]) == expected(name)
+    assert studied(document_of({}, [swap(row) for row in right])["rows"]) != expected(name)
+
+
+def test_counting_loads_neither_torch_nor_kernels(folder):
+    words = ["karat", "table", "classical", "--counts-only", "--json", "light.json"]
+    loaded = "print('loaded', {'torch', 'numba', 'PIL', 'skimage', 'matplotlib'} & set(sys.modules))"
+    end = f"try:\n    main()\nexcept SystemExit as stopped:\n    print('code', stopped.code)\n{loaded}"
+    program = f"{WITHOUT_EXTRAS}\nsys.argv = {words}\nfrom karat.app.cli import main\n{end}"
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "code 0\nloaded set()" in done.stdout
+    assert studied(json.loads((folder / "light.json").read_text())["rows"]) == expected("classical")
+
+
+@pytest.mark.parametrize("name", [SMALL, "lightweight"])
+def test_what_is_counted_is_what_is_built(name):
+    size = (24, 40)
+    found = rows.rows(rows.subject(name), size)
+    assert [row.label for row in found] == [row.label for row in rows.rows(rows.subject(name, structure=True), size)]
+    for row in found:
+        if row.build:
+            counted = count.counts(row.build(), size)
+            assert (row.as_is, row.flops) == (counted.parameters - counted.zeros, counted.flops), row.label
+    assert [row.label for row in found if not row.build] == [f"{2 if name == SMALL else 6} heads a layer *"]
+
+
+def test_a_head_less_takes_as_many_flops_every_time():
+    found = [row.flops for row in rows.rows(rows.subject("lightweight", structure=True), (16, 16))][:7]
+    assert np.diff(found).tolist() == [found[1] - found[0]] * 6  # down to none, where nothing could be run
+
+
+def test_networks_that_the_user_trained(folder):
+    model, names = load(SMALL), ("tuned", "narrow", "masked", "sparse", "quick")
+    found = rows.rows(model, (16, 16), tuple(folder / f"{name}.safetensors" for name in names))[-5:]
+    one = count.head_steps(model)[1]
+    assert [row.label for row in found] == list(names)
+    assert {row.technique for row in found} == {"also"}
+    assert [row.as_studied for row in found] == [one.as_studied, None, None, None, None]
+    assert [row.as_is for row in found[:1]] + [found[2].as_is] == [one.as_is] * 2
+    assert found[3].as_is == count.unstructured(model, 0.5).as_is
+    assert found[4].as_is == count.parameters(load(folder / "quick.safetensors"))
+
+
+def test_a_tiny_table(table, folder):
+    """Every figure of the document against one taken another way."""
+    options = "--size 32x32 --package-size 16x16 --repeat 3 --images pictures --power 12 --budget 2"
+    files = "--json tiny.json --markdown tiny.md --svg tiny.svg --png tiny.png"
+    code, out, err = table(f"{SMALL} {options} {files} --also tuned.safetensors")
+    assert (code, err) == (0, "")
+    document, model = json.loads((folder / "tiny.json").read_text()), load(SMALL)
+    labels = [row["label"] for row in document["rows"]]
+    assert labels == [
+        "whole network",
+        "1 head a layer",
+        "2 heads a layer *",
+        "33 % of weights",
+        "50 % of hidden",
+        "tuned",
+    ]
+    networks = {
+        "whole network": model,
+        "1 head a layer": removed(model, heads.per_layer(model, scores.l1(model, "heads"))),
+        "33 % of weights": weights.pruned(model, 0.33),
+        "50 % of hidden": removed(model, channels.per_layer(model, "hidden", scores.l1(model, "hidden"), 0.5)),
+        "tuned": load(folder / "tuned.safetensors"),
+    }
+    pictures = high_resolution(folder / "pictures").values()
+    for row in document["rows"]:
+        if row["label"] not in networks:
+            assert (row["built"], set(row["blank"].values())) == (False, {measure.NO_ATTENTION})
+            assert [row[entry] for entry in ("bytes", "psnr", "milliseconds", "inferences")] == [None] * 4
+            continue
+        network = networks[row["label"]]
+        write_safetensors(folder / "again.safetensors", network.parameters)
+        assert row["bytes"] == (folder / "again.safetensors").stat().st_size
+        fast = karat.compile(network, threads=1)
+        assert (row["psnr"], row["ssim"]) == tuple(np.mean([score(fast, hr, 2) for hr in pictures], axis=0))
+        assert len(row["seconds"]) == 3
+        assert row["milliseconds"] == 1e3 * statistics.median(row["seconds"])
+        assert row["joules"] == statistics.median(row["seconds"]) * 12
+        assert row["inferences"] == math.floor(2 * 3600 / row["joules"])
+        assert (row["coreml_bytes"] is None) == ("coreml_bytes" in row["blank"])
+    whole = document["rows"][0]
+    assert whole["coreml_bytes"] > whole["bytes"] / 2  # 16 bits a weight, and the program
+    assert document["rows"][1]["psnr"] == document["rows"][5]["psnr"] != whole["psnr"]
+    assert document["command"].startswith(
+        f"karat table {SMALL} --also tuned.safetensors --images pictures --size 32x32"
+    )
+    assert "stated, not measured" in out
+    assert "energy: latency x 12 W" in out
+    assert (folder / "tiny.md").read_text() == markdown(document)
+    assert (folder / "tiny.svg").read_bytes().startswith(b"<?xml")
+    with Image.open(folder / "tiny.png") as drawn:
+        assert (drawn.format, drawn.width > 1000) == ("PNG", True)
+    table_is_printed_at(document, 160, tables=1)
+    table_is_printed_at(document, 80, tables=2)
+
+
+def table_is_printed_at(document, width, tables):
+    """No line of the table is wider than the terminal, and no technique is broken."""
+    console = Console(file=io.StringIO(), width=width)
+    print_table(console, document)
+    lines = console.file.getvalue().splitlines()
+    lines = lines[: next(i for i, line in enumerate(lines) if line.startswith("* "))]
+    assert max(map(len, lines)) <= width
+    for row in document["rows"]:
+        assert sum(line.startswith(row["label"]) for line in lines) == tables
+    everything = "\n".join(lines)
+    for title in ("PSNR", "Core ML", "inferences", "as studied", "as it is"):
+        assert title in everything
+
+
+def test_untrained_weights_have_no_quality(monkeypatch, folder):
+    monkeypatch.setattr(measure, "_sizes", lambda *arguments: None)
+    found = rows.rows(load(SMALL), (8, 8), (folder / "tuned.safetensors",))
+    conditions = measure.Conditions(
+        (8, 8), (8, 8), high_resolution(folder / "pictures"), repeat=1, gap=0, trained=False
+    )
+    *pruned, tuned = measure.measure(found, conditions)
+    assert {one.blank["psnr"] for one in pruned} == {measure.UNTRAINED, measure.NO_ATTENTION}
+    assert tuned.psnr > 20
+    about = {"package_size": (8, 8), "repeat": 1, "threads": 1, "kernels": "", "images": ""}
+    about |= {"machine": {"cpu": "", "load_average": 0}}
+    notes = document_of(about, found, [*pruned, tuned])["notes"]
+    one, *_ = [note for note in notes if measure.UNTRAINED in note]
+    assert (
+        one
+        == f"no PSNR and SSIM of whole network, 1 head a layer, 33 % of weights, 50 % of hidden: {measure.UNTRAINED}"
+    )
+
+
+def test_without_the_extra_only_the_packages_are_missing(folder):
+    words = f"karat table {SMALL} --size 16x16 --repeat 1 --images pictures --json none.json".split()
+    program = f"{WITHOUT_EXTRAS}\nsys.argv = {words}\nfrom karat.app.cli import main\nmain()"
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"no Core ML: {measure.EXTRA}" in done.stdout
+    entries = json.loads((folder / "none.json").read_text())["rows"]
+    assert all(row["coreml_bytes"] is None for row in entries)
+    assert all(row["psnr"] and row["milliseconds"] and row["bytes"] for row in entries if row["built"])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.floats(0.01, 0.2))
+def test_labels_keep_their_order_and_do_not_touch(places, gap):
+    moved = spread(places, gap)
+    order = sorted(range(len(places)), key=places.__getitem__)
+    apart = np.diff([moved[index] for index in order])
+    assert np.all(apart >= gap - 1e-12)
+    assert np.mean(moved) == pytest.approx(np.mean(places), abs=1e-12)
+    if len(places) > 1 and np.all(np.diff([places[index] for index in order]) > gap):
+        np.testing.assert_allclose(moved, places, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("zoo:nothing", "the zoo holds no 'nothing'"),
+        ("nothing.pth", "nothing.pth"),
+        ("quick.safetensors", "no Swin blocks"),
+        ("zoo:quicksrnet-medium-x2-test --counts-only", "no Swin blocks"),
+        ("masked.safetensors", "8 masked heads"),
+        (f"{SMALL} --also nothing.pth", "nothing.pth"),
+        (f"{SMALL} --also x3.safetensors", "expected 3 channels x2"),
+        (
+            f"{SMALL} --also tuned.safetensors --also inside/tuned.safetensors",
+            "two networks of --also are called tuned",
+        ),
+        (f"{SMALL} --size 8", "the size is '8'"),
+        (f"{SMALL} --package-size 8x", "the size is '8x'"),
+        (f"{SMALL} --power 0", "--power is 0"),
+        (f"{SMALL} --power nan", "--power is nan"),
+        (f"{SMALL} --budget inf", "--budget is inf"),
+        (f"{SMALL} --repeat 0", "--repeat is 0"),
+        (f"{SMALL} --threads 0", "--threads is 0"),
+        (f"{SMALL} --images nothing", "nothing is no folder"),
+        (f"{SMALL} --images empty", "holds no PNG or JPEG"),
+        (f"{SMALL} --svg a.pdf", "ends in .svg or .png"),
+        (f"{SMALL} --counts-only --png a.png", "drop one"),
+        (f"{SMALL} --counts-only --images pictures", "drop one"),
+        (f"{SMALL} --json a --markdown a", "given for two outputs"),
+        (f"{SMALL} --svg a.svg --png a.svg", "given for two outputs"),
+        (f"{SMALL} --json nowhere/a.json", "does not exist"),
+        ("tuned.safetensors --json tuned.safetensors", "the input itself"),
+        (f"{SMALL} --also tuned.safetensors --json tuned.safetensors", "the input itself"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_measured(table, folder, words, says):
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    code, out, err = table(words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert says in err
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_drawing_needs_matplotlib(table, monkeypatch):
+    monkeypatch.setattr(run, "find_spec", lambda name: None)
+    code, _, err = table(f"{SMALL} --svg a.svg")
+    assert (code, err) == (2, "karat: drawings need matplotlib, which is not installed; run: pip install matplotlib\n")
