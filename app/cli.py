@@ -170,7 +170,7 @@ def prune(
         float | None, typer.Option(help="share of the weights of all linear layers, set to zero, the smallest first")
     ] = None,
     cut: Annotated[list[str] | None, typer.Option(help="these heads: layers.0.residual_group.blocks.1:0,2")] = None,
-    by: Annotated[str, typer.Option(help="l1, taylor or sensitivity: what says which go")] = "l1",
+    by: Annotated[str, typer.Option(help="l1, taylor, sensitivity, or a file of learnt importances")] = "l1",
     images: Annotated[Path | None, typer.Option(help="folder of pictures to score on; default: a photograph")] = None,
     globally: Annotated[bool, typer.Option("--globally", help="rank over the whole network")] = False,
     masked: Annotated[bool, typer.Option("--masked", help="keep the shapes and write zeros")] = False,

@@ -26,10 +26,13 @@ FORMS = {
 
 
 @st.composite
-def swinir_arguments(draw, tail):
-    """The official constructor's arguments for a network with that tail, and a picture's (height, width)."""
-    window = draw(st.sampled_from([2, 3, 4, 7]), label="window")
-    heads = draw(st.lists(st.sampled_from([1, 2, 3]), min_size=1, max_size=2), label="heads")
+def swinir_arguments(draw, tail, windows=(2, 3, 4, 7), numbers=(1, 2, 3), widths=(12,)):
+    """The official constructor's arguments for a network with that tail, and a picture's (height, width).
+
+    ``numbers`` of heads divide the ``widths`` of the features.
+    """
+    window = draw(st.sampled_from(windows), label="window")
+    heads = draw(st.lists(st.sampled_from(numbers), min_size=1, max_size=2), label="heads")
     single = draw(st.booleans(), label="built for one window")
     divisors = [n for n in range(2, window + 1) if window % n == 0]  # else the official code fails at every size
     size = draw(st.sampled_from(divisors), label="img_size") if single else 2 * window
@@ -37,7 +40,7 @@ def swinir_arguments(draw, tail):
     arguments = {
         "img_size": size,
         "in_chans": draw(st.sampled_from([1, 3]), label="channels"),
-        "embed_dim": 12,
+        "embed_dim": draw(st.sampled_from(widths), label="features"),
         "depths": [draw(st.integers(1, 3), label="depth") for _ in heads],
         "num_heads": heads,
         "window_size": window,

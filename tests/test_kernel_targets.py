@@ -12,6 +12,7 @@ TESTS = Path(__file__).parent
 PROCESSORS = {"avx2": "haswell", "portable": "x86-64"}
 PROPERTIES = ["test_kernels_swin.py", "test_kernels_conv.py", "test_kernels_map.py", "test_kernels_pointwise.py"]
 PROPERTIES += ["test_compile.py::test_published_networks"]
+PROPERTIES += [f"test_prune_kernels.py::test_{what}_caught" for what in ("a_wrong_network_is", "other_bits_are")]
 COMPILE = r"""
 import json, re, sys
 import llvmlite.binding as llvm

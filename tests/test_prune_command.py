@@ -24,6 +24,7 @@ from karat.app.prune.run import run_prune
 from karat.app.prune.wanted import Wanted
 from karat.convert.training.gradients import gradients
 from karat.refimpl.checkpoint import write_safetensors
+from karat.refimpl.errors import BadInput
 from karat.refimpl.load import load
 from karat.refimpl.models import quicksrnet
 from karat.refimpl.prune import Plan, channels, count, heads, masked, removed, scores, weights
@@ -156,6 +157,20 @@ def test_a_removed_network_is_scored_further(folder):
     small, document = pruned(folder / "removed.safetensors", heads=1, by="taylor", images=folder / "pictures")
     assert {block.heads for block in small.config.paths.values()} == {1}
     assert all(layer["heads"] == [2, 1] for layer in document["layers"].values())
+
+
+@pytest.mark.parametrize("kind", ["heads", "queries", "values", "hidden"])
+def test_learnt_importances_are_read_from_their_file(folder, tmp_path, kind):
+    model, rng = load(folder / "net.safetensors"), np.random.default_rng(0)
+    a = {path: rng.random(scores.unit_shape(block, kind)) for path, block in model.config.paths.items()}
+    stored = tmp_path / "importances.safetensors"
+    write_safetensors(stored, {f"{path}:{kind}": value for path, value in a.items()})
+    amount = 1 if kind == "heads" else 0.5
+    expected = heads.per_layer(model, a) if kind == "heads" else channels.per_layer(model, kind, a, 0.5)
+    _, document = pruned(folder / "net.safetensors", by=str(stored), **{kind: amount})
+    assert Plan.from_json(json.dumps(document["plan"])) == expected
+    with pytest.raises(BadInput, match=f"holds no scores of {'hidden' if kind == 'heads' else 'heads'}"):
+        pruned(folder / "net.safetensors", by=str(stored), **({"hidden": 0.5} if kind == "heads" else {"heads": 1}))
 
 
 def test_scores_of_the_whole_network_are_compared(folder):

@@ -168,7 +168,7 @@ def test_a_tiny_table(table, folder):
     options = "--size 32x32 --package-size 16x16 --repeat 3 --images pictures --power 12 --budget 2"
     files = "--json tiny.json --markdown tiny.md --svg tiny.svg --png tiny.png"
     code, out, err = table(f"{SMALL} {options} {files} --also tuned.safetensors")
-    assert (code, err) == (0, "")
+    assert (code, "karat: " in err) == (0, False)  # on a new machine it says that kernels are compiled
     document, model = json.loads((folder / "tiny.json").read_text()), load(SMALL)
     labels = [row["label"] for row in document["rows"]]
     assert labels == [
@@ -269,7 +269,7 @@ def test_without_the_extra_only_the_packages_are_missing(folder):
     words = f"karat table {SMALL} --size 16x16 --repeat 1 --images pictures --json none.json".split()
     program = f"{WITHOUT_EXTRAS}\nsys.argv = {words}\nfrom karat.app.cli import main\nmain()"
     done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, "karat: " in done.stderr) == (0, False)
     assert f"no Core ML: {measure.EXTRA}" in done.stdout
     entries = json.loads((folder / "none.json").read_text())["rows"]
     assert all(row["coreml_bytes"] is None for row in entries)

@@ -1,11 +1,13 @@
 """From what a person asked for to a plan: scores of a network's units, and those that go."""
 
+from ...refimpl.checkpoint import read_checkpoint
 from ...refimpl.errors import BadInput
 from ...refimpl.prune import Plan, channels, heads
 from ...refimpl.prune.plan import check
 from ...refimpl.prune.remove import swinir_blocks
-from ...refimpl.prune.scores import l1, sensitivity, taylor
+from ...refimpl.prune.scores import check_scores, l1, sensitivity, taylor
 from ..images import high_resolution, middle, pieces
+from .wanted import ON_PICTURES
 
 SIDE = 64  # small pixels of a piece: the gradients of a classical network in 3 GB, a thousand runs in minutes
 
@@ -52,7 +54,7 @@ def plan_of(model, wanted, progress=lambda name, done, total: None):
 
 def scored_on(wanted):
     """What the scores were taken on, for people."""
-    if wanted.by == "l1" or not wanted.scored:
+    if wanted.by not in ON_PICTURES or not wanted.scored:
         return ""
     where = f"the pictures in {wanted.images}" if wanted.images else "the astronaut photograph"
     part = "pieces" if wanted.by == "taylor" else "the middle"
@@ -80,6 +82,9 @@ def _scores(model, wanted, progress):
     kinds = wanted.scored
     if wanted.by == "l1":
         return {kind: l1(model, kind) for kind in kinds}
+    if wanted.scores:
+        stored = read_checkpoint(wanted.scores)
+        return {kind: _stored(stored, model, kind, wanted.scores) for kind in kinds}
     pictures, scale = high_resolution(wanted.images).values(), int(model.scale)
     if model.config.channels != 3:
         raise BadInput(f"the network takes {model.config.channels} channel, expected 3 to score on pictures; use l1")
@@ -93,6 +98,18 @@ def _scores(model, wanted, progress):
         kind: sensitivity(model, kind, pairs, lambda done, total, kind=kind: progress(kind, done, total))
         for kind in kinds
     }
+
+
+def _stored(stored, model, kind, path):
+    """Scores from a file, ``BLOCK:KIND`` by name, as `karat.convert.training` leaves learnt importances."""
+    found = {block: stored[f"{block}:{kind}"] for block in model.config.paths if f"{block}:{kind}" in stored}
+    if not found:
+        raise BadInput(
+            f"{path.name} holds no scores of {kind}, expected one array for each block, such as "
+            f"{next(iter(model.config.paths))}:{kind}; learn them with --importances {kind}"
+        )
+    check_scores(model, kind, found)
+    return found
 
 
 def _read(model, path):

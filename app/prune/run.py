@@ -77,7 +77,7 @@ def _chosen(wanted):
         every = "the network" if whole else "every head" if kind in ("queries", "values") else "every layer"
         counted = f"{amount} head{'s' if amount > 1 else ''}"
         what = counted if kind == "heads" else f"{100 * amount:g} % of the {_TITLES[kind]}"
-        parts.append(f"{what} of {every} by {wanted.by}")
+        parts.append(f"{what} of {every} by {Path(wanted.by).name}")
     done = [f"{' and '.join(parts)}, {wanted.form}{scored_on(wanted)}"] if parts else []
     if wanted.unstructured is not None:
         done.append(f"{100 * wanted.unstructured:g} % of the weights of linear layers by l1, set to zero")
@@ -93,5 +93,5 @@ def _metadata(source, plan, wanted, chosen):
     if plan.cuts:
         found["pruned_form"] = wanted.form
     if wanted.scored:
-        found["pruned_by"] = wanted.by
+        found["pruned_by"] = Path(wanted.by).name  # of a file of scores, without its folder
     return found

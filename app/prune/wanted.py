@@ -8,7 +8,8 @@ from ...refimpl.errors import BadInput
 from ...refimpl.prune.choose import check_rate
 from ..outputs import check_outputs
 
-SCORES = ("l1", "taylor", "sensitivity")
+ON_PICTURES = ("taylor", "sensitivity")
+SCORES = ("l1", *ON_PICTURES)
 KINDS = ("heads", "queries", "values", "hidden")
 
 
@@ -27,7 +28,7 @@ class Wanted:
     cut : tuple of str
         Heads by name, as ``layers.0.residual_group.blocks.1:0,2``.
     by : str
-        One of `SCORES`.
+        One of `SCORES`, or a .safetensors of scores, such as the importances that a training learnt.
     images : Path or None
         Folder of pictures to score on.
     globally, masked : bool
@@ -55,6 +56,11 @@ class Wanted:
         return {kind: getattr(self, kind) for kind in KINDS if getattr(self, kind) is not None}
 
     @property
+    def scores(self) -> Path | None:
+        """File of scores, where ``by`` names one."""
+        return Path(self.by) if self.by.endswith(".safetensors") else None
+
+    @property
     def form(self) -> str:
         """What is done to heads and channels."""
         return "masked" if self.masked else "removed"
@@ -72,7 +78,7 @@ class Wanted:
         source = None if model.startswith("zoo:") else model
         if output.suffix != ".safetensors":
             raise BadInput(f"the output is {output.name}, expected a name that ends in .safetensors; rename it")
-        check_outputs([output, self.plan, self.json], source, self.from_plan)
+        check_outputs([output, self.plan, self.json], source, self.from_plan, self.scores)
 
     def named_heads(self) -> dict[str, tuple[int, ...]]:
         """Heads of ``--cut`` by block.
@@ -105,12 +111,16 @@ def _check_choices(wanted):
         raise BadInput("--from-plan says what goes, expected neither --cut nor numbers of heads and channels; drop one")
     if wanted.cut and wanted.heads is not None:
         raise BadInput("--cut names heads and --heads counts them, expected one of both; leave the other out")
-    if wanted.by not in SCORES:
-        raise BadInput(f"--by is {wanted.by!r}, expected one of {', '.join(SCORES)}; choose one of these")
+    if wanted.by not in SCORES and wanted.scores is None:
+        raise BadInput(
+            f"--by is {wanted.by!r}, expected one of {', '.join(SCORES)} or a .safetensors of scores; choose one"
+        )
     if wanted.by != "l1" and not wanted.scored:
         raise BadInput(f"--by {wanted.by} has nothing to score, expected --heads or a rate of channels; give one")
-    if wanted.images and wanted.by == "l1":
-        raise BadInput("--images is given and --by l1 looks at no picture, expected taylor or sensitivity; change one")
+    if wanted.images and wanted.by not in ON_PICTURES:
+        raise BadInput(
+            f"--images is given and --by {wanted.by} looks at no picture, expected taylor or sensitivity; change one"
+        )
     if wanted.globally and wanted.heads is None and wanted.hidden is None:
         raise BadInput("--globally ranks heads and hidden channels, expected --heads or --hidden with it; give one")
     if wanted.plan and not structured and wanted.from_plan is None:

@@ -134,8 +134,11 @@ def pack_swin_layer(parameters, heads, window, shift, scale, precision) -> SwinL
 
 
 def _folded(weight, bias, norm_weight, norm_bias):
-    """Weights and bias of a linear layer behind a LayerNorm, with its affine part inside."""
-    return weight * norm_weight, bias + weight @ norm_bias
+    """Weights and bias of a linear layer behind a LayerNorm, with its affine part inside.
+
+    Row by row, and by no matrix product: the bits of a row do not depend on which others there are.
+    """
+    return weight * norm_weight, bias + (weight * norm_bias).sum(1)
 
 
 def _split(p, heads, scale, pairs):
