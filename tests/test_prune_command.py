@@ -167,6 +167,12 @@ def test_learnt_importances_are_read_from_their_file(folder, tmp_path, kind):
         pruned(folder / "net.safetensors", by=str(stored), **({"hidden": 0.5} if kind == "heads" else {"heads": 1}))
 
 
+def test_a_removed_network_is_scored_further(folder):
+    small, document = pruned(folder / "removed.safetensors", heads=1, by="taylor", images=folder / "pictures")
+    assert {block.heads for block in small.config.paths.values()} == {1}
+    assert all(layer["heads"] == [2, 1] for layer in document["layers"].values())
+
+
 def test_scores_of_the_whole_network_are_compared(folder):
     model = load(folder / "net.safetensors")
     _, document = pruned(folder / "net.safetensors", heads=3, globally=True)

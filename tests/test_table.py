@@ -201,10 +201,11 @@ def test_a_tiny_table(table, folder):
         assert row["milliseconds"] == 1e3 * statistics.median(row["seconds"])
         assert row["joules"] == statistics.median(row["seconds"]) * 12
         assert row["inferences"] == math.floor(2 * 3600 / row["joules"])
-        assert (row["coreml_bytes"] is None) == ("coreml_bytes" in row["blank"])
+        assert row["blank"] == {}
+        assert row["coreml_bytes"] > row["bytes"] / 2  # 16 bits a weight, and the program
     whole = document["rows"][0]
-    assert whole["coreml_bytes"] > whole["bytes"] / 2  # 16 bits a weight, and the program
     assert document["rows"][1]["psnr"] == document["rows"][5]["psnr"] != whole["psnr"]
+    assert document["rows"][1]["coreml_bytes"] == document["rows"][5]["coreml_bytes"] < whole["coreml_bytes"]
     assert document["command"].startswith(
         f"karat table {SMALL} --also tuned.safetensors --images pictures --size 32x32"
     )
@@ -230,6 +231,19 @@ def table_is_printed_at(document, width, tables):
     everything = "\n".join(lines)
     for title in ("PSNR", "Core ML", "inferences", "as studied", "as it is"):
         assert title in everything
+
+
+def test_a_converter_that_fails_is_said_and_the_table_goes_on(monkeypatch, folder):
+    def broken(*arguments):
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setattr("karat.convert.export.coreml.export", broken)
+    found = rows.rows(load(SMALL), (8, 8))[:1]
+    conditions = measure.Conditions((8, 8), (8, 8), high_resolution(folder / "pictures"), repeat=1, gap=0)
+    (one,) = measure.measure(found, conditions)
+    assert one.blank == {"coreml_bytes": "the export failed: RuntimeError: no such operator"}
+    assert one.bytes
+    assert one.psnr
 
 
 def test_untrained_weights_have_no_quality(monkeypatch, folder):
