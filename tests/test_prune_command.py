@@ -153,12 +153,6 @@ def test_what_goes_is_what_scores_lowest(folder, by, kind):
     assert small.fingerprint == removed(model, expected).fingerprint
 
 
-def test_a_removed_network_is_scored_further(folder):
-    small, document = pruned(folder / "removed.safetensors", heads=1, by="taylor", images=folder / "pictures")
-    assert {block.heads for block in small.config.paths.values()} == {1}
-    assert all(layer["heads"] == [2, 1] for layer in document["layers"].values())
-
-
 @pytest.mark.parametrize("kind", ["heads", "queries", "values", "hidden"])
 def test_learnt_importances_are_read_from_their_file(folder, tmp_path, kind):
     model, rng = load(folder / "net.safetensors"), np.random.default_rng(0)
@@ -171,6 +165,12 @@ def test_learnt_importances_are_read_from_their_file(folder, tmp_path, kind):
     assert Plan.from_json(json.dumps(document["plan"])) == expected
     with pytest.raises(BadInput, match=f"holds no scores of {'hidden' if kind == 'heads' else 'heads'}"):
         pruned(folder / "net.safetensors", by=str(stored), **({"hidden": 0.5} if kind == "heads" else {"heads": 1}))
+
+
+def test_a_removed_network_is_scored_further(folder):
+    small, document = pruned(folder / "removed.safetensors", heads=1, by="taylor", images=folder / "pictures")
+    assert {block.heads for block in small.config.paths.values()} == {1}
+    assert all(layer["heads"] == [2, 1] for layer in document["layers"].values())
 
 
 def test_scores_of_the_whole_network_are_compared(folder):

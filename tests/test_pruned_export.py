@@ -78,7 +78,7 @@ DRAWN = given(st.data(), st.lists(st.sampled_from(KINDS), min_size=1, unique=Tru
 
 
 def prove(tail, data, what, seed):
-    """To 1e-12 at every layer: both store the same rounded numbers, and float64 adds no other rounding."""
+    """To 1e-12 at every layer: both store the same rounded numbers, and float64 adds next to nothing."""
     arguments, size = data.draw(st.sampled_from(GROUPS[tail]).flatmap(smallest))
     precision = data.draw(st.sampled_from(["float32", "float16"]), label="precision")
     model = load(arrays(random_swinir(arguments, seed)), **explicit(arguments))

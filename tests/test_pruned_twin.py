@@ -151,7 +151,7 @@ def test_a_missing_scale_and_one_too_many_are_refused():
 def test_widths_of_other_blocks_are_refused():
     with pytest.raises(ValueError, match="widths are of 1, 2 blocks"):
         SwinIR(depths=[1, 1], num_heads=[6, 6], widths=[[Widths(1, 2, 3, 4)], [Widths(1, 2, 3, 4)] * 2])
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="longer than argument 1"):
         SwinIR(depths=[1, 1], num_heads=[6])
     with pytest.raises(ValueError, match="give a multiple of each"):
         SwinIR(embed_dim=10, depths=[1], num_heads=[3])
