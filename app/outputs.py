@@ -15,9 +15,6 @@ UNWRITABLE = {
     errno.ENOENT: "its folder is gone, make it again",
     errno.ENOTDIR: "its folder is gone, make it again",
     errno.ENAMETOOLONG: "choose a shorter name",
-    errno.EACCES: "choose another folder",
-    errno.EPERM: "choose another folder",
-    errno.EROFS: "choose another folder",
     errno.EISDIR: "choose another name",
     errno.EINVAL: "choose another name",
     errno.EIO: "check the disk",
@@ -97,7 +94,7 @@ def replacing(path):
         check_output(path)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".karat-")
     except OSError as error:
-        raise BadInput(f"{path} cannot be written ({error.strerror}); choose another folder") from None
+        raise _unwritable(path, error) from None
     try:
         with os.fdopen(handle, "w+b") as file:
             yield file
@@ -110,6 +107,11 @@ def replacing(path):
     except BaseException as error:
         with suppress(OSError):  # the folder may be gone with it
             Path(temporary).unlink()
-        if isinstance(error, OSError) and error.errno in UNWRITABLE:
-            raise BadInput(f"{path} cannot be written ({error.strerror}); {UNWRITABLE[error.errno]}") from None
+        if isinstance(error, OSError) and error.errno:
+            raise _unwritable(path, error) from None
         raise
+
+
+def _unwritable(path, error):
+    advice = UNWRITABLE.get(error.errno, "choose another folder")
+    return BadInput(f"{path} cannot be written ({error.strerror}), expected a place for a whole file; {advice}")

@@ -23,7 +23,7 @@ def write_avif(file, photo, quality):
     Returns
     -------
     tuple of str
-        What was left out.
+        Nothing is left out.
     """
     import imagecodecs
 
@@ -38,6 +38,6 @@ def write_avif(file, photo, quality):
         primaries=primaries,
         transfer=transfer,
     )
-    for part in add_items(bytes(coded), metadata.exif, metadata.xmp, metadata.icc):
+    for part in add_items(bytes(coded), metadata):
         file.write(part)
-    return ("IPTC is left out: an AVIF has no place for it",) if metadata.iptc else ()
+    return ()

@@ -7,16 +7,14 @@ and annex A. Only what libavif writes is understood: the input is our own encode
 import struct
 
 
-def add_items(content, exif=None, xmp=None, icc=None):
-    """Give the parts of a file with EXIF and XMP as items, and a profile as a property of the primary item.
+def add_items(content, metadata):
+    """Give the parts of a file with EXIF, XMP and IPTC as items, and a profile as a property of the primary item.
 
     Parameters
     ----------
     content : bytes
         An AVIF file: one `meta` box, item places of 4 bytes in the file itself.
-    exif : bytes, optional
-        From the byte order mark on.
-    xmp, icc : bytes, optional
+    metadata : Metadata
 
     Returns
     -------
@@ -26,14 +24,15 @@ def add_items(content, exif=None, xmp=None, icc=None):
     start, end = next((start, end) for kind, start, end in top if kind == b"meta")
     parts = {kind: content[a:b] for kind, a, b in _boxes(content, start + 12, end)}  # whole boxes, in their order
     primary = struct.unpack_from(">H", parts[b"pitm"], 12)[0]
-    new = [(kind, data) for kind, data in ((b"Exif", exif and bytes(4) + exif), (b"mime", xmp)) if data]
+    exif = metadata.exif and bytes(4) + metadata.exif  # they say where the byte order mark stands
+    new = [pair for pair in ((b"Exif", exif), (b"mime", metadata.xmp), (b"iptc", metadata.iptc)) if pair[1]]
     first = 1 + max(item for item, _ in _places(parts[b"iloc"]))
     names = {first + number: kind for number, (kind, _) in enumerate(new)}
     parts[b"iinf"] = _with_names(parts[b"iinf"], names)
     if names:
         parts[b"iref"] = _with_references(parts.get(b"iref"), names, primary)
-    if icc:
-        parts[b"iprp"] = _with_profile(parts[b"iprp"], icc, primary)
+    if metadata.icc:
+        parts[b"iprp"] = _with_profile(parts[b"iprp"], metadata.icc, primary)
     places = dict(_places(parts[b"iloc"]))
     size = 12 + sum(len(part) for kind, part in parts.items() if kind != b"iloc") + 16 + 14 * (len(places) + len(new))
     moved = size - (end - start)

@@ -11,7 +11,7 @@ from ...refimpl.errors import BadInput
 from .depth import change_bits
 
 CHOICES = ("keep", "srgb")
-SRGB_CICP = (1, 13, 0)
+SRGB, UNSAID = (1, 13), (2, 2)  # primaries and transfer
 D65, DCI = (0.3127, 0.3290), (0.314, 0.351)
 PRIMARIES = {  # red, green, blue, white
     1: (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, *D65),
@@ -61,15 +61,34 @@ def to_srgb(photo):
         When the profile cannot be used, or the numbers are HDR.
     """
     found = photo.metadata
-    if found.icc is None and found.cicp in (None, SRGB_CICP):
-        note = "no colour profile was found, so the numbers are taken to be sRGB" if found.cicp is None else ""
-        return photo, (note,) if note else ()
+    if found.icc is None and (found.cicp or UNSAID)[:2] in (SRGB, UNSAID):
+        said = found.cicp is not None and found.cicp[:2] == SRGB
+        return photo, () if said else ("no colour profile was found, so the numbers are taken to be sRGB",)
     profile = found.icc or cicp_profile(found.cicp)
     colours = photo.pixels.shape[2] - (photo.pixels.shape[2] % 2 == 0)
     pixels = photo.pixels.copy()
     pixels[..., :colours] = _transform(photo.pixels[..., :colours], photo.bits, profile)
     metadata = replace(found, icc=None if colours == 1 else srgb_profile(), cicp=None)
     return replace(photo, pixels=pixels, metadata=metadata), ("the colours were converted to sRGB",)
+
+
+def with_profile(photo):
+    """Say by a profile what a picture's CICP numbers say, for a format that has no place for those.
+
+    Returns
+    -------
+    photo : Photo
+    notes : tuple of str
+    """
+    found = photo.metadata
+    if found.icc or found.cicp is None or found.cicp[:2] in (SRGB, UNSAID):  # sRGB is what an untagged file is
+        return photo, ()
+    plain = replace(photo, metadata=replace(found, cicp=None))
+    if photo.pixels.shape[2] < 3 or found.cicp[1] in HDR:
+        return plain, (f"the colour space in CICP numbers {found.cicp} is left out: the format has no place for it",)
+    profile = cicp_profile(found.cicp)
+    note = f"the colour space in CICP numbers {found.cicp} was written as an ICC profile"
+    return replace(plain, metadata=replace(found, icc=profile, cicp=None)), (note,)
 
 
 def _transform(pixels, bits, profile):
@@ -128,8 +147,11 @@ def cicp_profile(cicp):
         raise BadInput(f"the colour space {cicp} is not known, expected one of H.273; keep the colours as they are")
     *rgb, x, y = PRIMARIES[primaries]
     points = [value for i in (0, 2, 4) for value in (rgb[i], rgb[i + 1], 1.0)]
-    curve = {"gamma": GAMMAS[transfer]} if transfer in GAMMAS else {"transferfunction": _curve(transfer)}
-    return _dated(imagecodecs.cms_profile("rgb", whitepoint=[x, y, 1.0], primaries=points, **curve))
+    curve = None if transfer in GAMMAS else _curve(transfer)
+    made = imagecodecs.cms_profile(
+        "rgb", whitepoint=[x, y, 1.0], primaries=points, gamma=GAMMAS.get(transfer), transferfunction=curve
+    )
+    return _dated(made)
 
 
 def _curve(transfer):

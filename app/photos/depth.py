@@ -21,7 +21,7 @@ def change_bits(pixels, bits, wanted):
     Examples
     --------
     >>> change_bits(np.array([0, 511, 1023], np.uint16), 10, 16).tolist()
-    [0, 32736, 65535]
+    [0, 32735, 65535]
     >>> change_bits(np.array([128, 129, 65535], np.uint16), 16, 8).tolist()
     [0, 1, 255]
     """

@@ -3,9 +3,7 @@
 Tags: Digital Negative specification 1.7.1 (Adobe, 2023), chapters 4 and 6.
 """
 
-import numpy as np
-
-from ...refimpl.errors import BadInput
+from .camera import camera_colors
 from .tiff_out import ASCII, BYTE, LONG, NO_COMPRESSION, RATIONAL, SHORT, SRATIONAL, write_directory
 
 LINEAR_RAW = 34892
@@ -21,45 +19,40 @@ def write_dng(file, photo, quality=None):
     file : binary file
         Empty, and able to seek.
     photo : Photo
-        Linear, RGB, 16 bits; `camera` has "model", "white_balance" (three factors for red, green and blue, not yet
-        in the pixels) and "color_matrix" (3, 3), from XYZ to the camera's colours under D65; "make" if it is known.
+        Linear, RGB or grey, 16 bits, not yet balanced; `camera` as in `camera_colors`, with "make" and "model".
     quality
         Not used: there is nothing to lose.
 
     Returns
     -------
     tuple of str
-        What was left out.
-
-    Raises
-    ------
-    BadInput
-        When the camera's colours are not known.
+        What was left out or taken for granted.
     """
-    camera = photo.camera
-    missing = [key for key in ("model", "white_balance", "color_matrix") if camera.get(key) is None]
-    if missing:
-        raise BadInput(
-            f"the camera's {' and '.join(missing)} are not known, expected them for a linear DNG; choose TIFF instead"
-        )
-    neutral = 1 / np.asarray(camera["white_balance"], float)[:3]
-    neutral /= neutral.max()
-    model = str(camera["model"]).encode("ascii", "replace") + b"\0"
+    channels = photo.pixels.shape[2]
+    model = _text(photo.camera.get("model") or "unknown")
     tags = {
         262: (SHORT, [LINEAR_RAW]),
         272: (ASCII, model),
         50706: (BYTE, bytes([1, 4, 0, 0])),  # DNGVersion
         50707: (BYTE, bytes([1, 1, 0, 0])),  # DNGBackwardVersion
         50708: (ASCII, model),  # UniqueCameraModel
-        50714: (SHORT, [0] * 3),  # BlackLevel
-        50717: (LONG, [65535] * 3),  # WhiteLevel
-        50721: (SRATIONAL, _fractions(np.asarray(camera["color_matrix"], float).ravel())),  # ColorMatrix1
-        50728: (RATIONAL, _fractions(neutral)),  # AsShotNeutral
-        50778: (SHORT, [D65]),  # CalibrationIlluminant1
+        50714: (SHORT, [0] * channels),  # BlackLevel
+        50717: (LONG, [65535] * channels),  # WhiteLevel
     }
-    if camera.get("make"):
-        tags[271] = (ASCII, str(camera["make"]).encode("ascii", "replace") + b"\0")
-    return write_directory(file, photo, tags, NO_COMPRESSION)
+    if photo.camera.get("make"):
+        tags[271] = (ASCII, _text(photo.camera["make"]))
+    notes: tuple[str, ...] = ()
+    if channels == 3:
+        colors = camera_colors(photo.camera)
+        notes = colors.notes
+        tags[50721] = (SRATIONAL, _fractions(colors.matrix.ravel()))  # ColorMatrix1
+        tags[50728] = (RATIONAL, _fractions(colors.neutral))  # AsShotNeutral
+        tags[50778] = (SHORT, [D65])  # CalibrationIlluminant1
+    return notes + write_directory(file, photo, tags, NO_COMPRESSION)
+
+
+def _text(text):
+    return str(text).strip("\0 ").encode("ascii", "replace") + b"\0"
 
 
 def _fractions(values):

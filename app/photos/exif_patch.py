@@ -168,7 +168,7 @@ def correct_exif(data, width, height, thumbnail=None):
     --------
     >>> turned = bytes.fromhex("4d4d002a00000008 0001 0112000300000001 00060000 00000000")
     >>> correct_exif(turned, 640, 480)[0].hex(" ", 4)
-    '4d4d002a 00000008 00010112 00030000 00010001 00000000 0000'
+    '4d4d 002a0000 00080001 01120003 00000001 00010000 00000000'
     """
     block = read_block(data)
     if block.main is None:

@@ -7,6 +7,9 @@ import io
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 UNSAID, BT601, GBR = 2, 6, 0  # numbers of H.273
+# what H.265 allows a decoder in hardware (annex A, level 6.2); beyond it the picture is cut into tiles, as phones do
+LARGEST_SIDE, LARGEST_PIXELS = 8192, 35_651_584
+MOST_TILES = 900  # of the 1000 items that libheif reads in a file
 
 
 def write_heic(file, photo, quality):
@@ -23,7 +26,7 @@ def write_heic(file, photo, quality):
     Returns
     -------
     tuple of str
-        What was left out.
+        Nothing is left out.
     """
     import pillow_heif
 
@@ -31,6 +34,9 @@ def write_heic(file, photo, quality):
     height, width, channels = photo.pixels.shape
     primaries, transfer, _ = metadata.cicp or (UNSAID, UNSAID, 0)
     lossless = quality == 100
+    others = {"icc_profile": metadata.icc} if metadata.icc else {}
+    if metadata.iptc:
+        others["metadata"] = [{"type": "iptc", "content_type": "", "data": metadata.iptc}]
     coded = io.BytesIO()
     pillow_heif.encode(
         MODES[channels] if bits == 8 else f"{MODES[channels]};{bits}",
@@ -46,7 +52,15 @@ def write_heic(file, photo, quality):
         full_range_flag=1,
         exif=metadata.exif,
         xmp=metadata.xmp,
-        **({"icc_profile": metadata.icc} if metadata.icc else {}),
+        tile_size=_tile(width, height),
+        **others,
     )
     file.write(coded.getbuffer())
-    return ("IPTC is left out: a HEIC has no place for it",) if metadata.iptc else ()
+    return ()
+
+
+def _tile(width, height):
+    """Give the side of the tiles that a picture is cut into, or 0."""
+    if max(width, height) <= LARGEST_SIDE and width * height <= LARGEST_PIXELS:
+        return 0
+    return next(side for side in (1024, 2048, 4096) if -(-width // side) * -(-height // side) <= MOST_TILES)

@@ -73,8 +73,6 @@ def _segments(metadata):
             notes.append(f"ICC of {len(metadata.icc)} bytes is left out: a JPEG holds {MOST_PROFILES * step}")
         else:
             segments += [_segment(0xE2, ICC + bytes([i, len(parts)]) + part) for i, part in enumerate(parts, 1)]
-    elif metadata.cicp:
-        notes.append("the colour space in CICP numbers is left out: a JPEG has no place for it")
     return segments, tuple(notes)
 
 

@@ -31,22 +31,26 @@ class Limits:
     bits, channels : tuple of int
     pixels : int or None
         In all.
+    least : int
+        Pixels in a row or a column.
     """
 
     side: int
     bits: tuple[int, ...]
     channels: tuple[int, ...] = (1, 2, 3, 4)
     pixels: int | None = None
+    least: int = 1
 
 
+# what the libraries write AND read again, found by trying; the formats themselves allow more
 LIMITS = {
     "JPEG": Limits(65500, (8,), (1, 3)),
     "PNG": Limits(1_000_000, (8, 16)),
     "TIFF": Limits(2**31 - 1, (8, 16)),
     "WebP": Limits(16383, (8,)),
-    "AVIF": Limits(65536, (8, 10, 12)),
-    "HEIC": Limits(16384, (8, 10, 12)),
-    "RAW": Limits(65535, (16,), (3,)),
+    "AVIF": Limits(32768, (8, 10, 12), pixels=2**28),
+    "HEIC": Limits(32768, (8, 10, 12), pixels=2**30),
+    "RAW": Limits(64000, (16,), (1, 3), least=22),
 }
 
 
@@ -71,7 +75,7 @@ def suffix_format(path):
     return SUFFIXES[suffix]
 
 
-def check_format(format, width, height, channels, bits="auto"):
+def check_format(format, width, height, channels, bits="auto", linear=None):
     """To be asked before any work is done: the format can hold such a picture.
 
     Parameters
@@ -82,6 +86,8 @@ def check_format(format, width, height, channels, bits="auto"):
         Of the result.
     bits : int or "auto"
         Wanted in the file.
+    linear : bool, optional
+        Whether the picture is sensor data; not checked when it is not said.
 
     Raises
     ------
@@ -96,8 +102,11 @@ def check_format(format, width, height, channels, bits="auto"):
 choose a smaller size or TIFF
     """
     limits = limits_of(format)
-    if min(width, height) < 1:
-        raise BadInput(f"the result has {width} x {height} pixels, expected at least one; choose a larger size")
+    if min(width, height) < limits.least:
+        raise BadInput(
+            f"the result has {width} x {height} pixels, expected {limits.least} a side at least in {name(format)}; "
+            "choose a larger size or TIFF"
+        )
     if max(width, height) > limits.side:
         raise BadInput(
             f"the result has {width} x {height} pixels, expected {limits.side} a side at most in {name(format)}; "
@@ -110,6 +119,8 @@ choose a smaller size or TIFF
         )
     if channels not in limits.channels:
         raise BadInput(_wrong_channels(format, channels, limits))
+    if format == "RAW" and linear is False:
+        raise BadInput("the picture is no sensor data, expected it for a linear DNG; choose TIFF or PNG")
     file_bits(format, 8, bits)
 
 

@@ -45,10 +45,7 @@ def write_tiff(file, photo, quality=None):
         What was left out.
     """
     tags = {262: (SHORT, [GREY if photo.pixels.shape[2] < 3 else RGB])}
-    notes = ()
-    if photo.metadata.cicp and not photo.metadata.icc:
-        notes = ("the colour space in CICP numbers is left out: a TIFF has no place for it",)
-    return notes + write_directory(file, photo, tags, DEFLATE)
+    return write_directory(file, photo, tags, DEFLATE)
 
 
 def write_directory(file, photo, tags, compression):
@@ -152,9 +149,9 @@ class _Writer:
         self.file.write(struct.pack(self.offset_form, place))
 
     def _entry(self, tag, kind, values):
-        content = (
-            values if isinstance(values, bytes) else struct.pack(f"{self.order}{len(values)}{FORMS[kind]}", *values)
-        )
+        content = values
+        if not isinstance(values, bytes):
+            content = struct.pack(f"{self.order}{len(values)}{FORMS[kind]}", *values)
         count = len(values) // 2 if kind in (RATIONAL, SRATIONAL) else len(values)
         room = 8 if self.big else 4
         if len(content) > room:

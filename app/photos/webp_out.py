@@ -31,8 +31,6 @@ def write_webp(file, photo, quality):
     if pixels.shape[2] < 3:
         notes += ("grey is written as RGB: WebP has no grey",)
         pixels = np.concatenate([np.repeat(pixels[..., :1], 3, axis=2), pixels[..., 1:]], axis=2)
-    if metadata.cicp and not metadata.icc:
-        notes += ("the colour space in CICP numbers is left out: a WebP has no place for it",)
     if metadata.iptc:
         notes += ("IPTC is left out: a WebP has no place for it",)
     coded = io.BytesIO()

@@ -6,7 +6,7 @@ from pathlib import Path
 from ...refimpl.errors import BadInput
 from ..outputs import replacing
 from .avif_out import write_avif
-from .color import check_color, to_srgb
+from .color import check_color, to_srgb, with_profile
 from .depth import change_bits
 from .develop import develop
 from .dng import write_dng
@@ -27,6 +27,7 @@ WRITERS = {
     "HEIC": write_heic,
     "RAW": write_dng,
 }
+NO_CICP = ("JPEG", "TIFF", "WebP")
 QUALITY = {"JPEG": 95, "WebP": 95, "AVIF": 90, "HEIC": 90}  # of formats that can lose something
 
 
@@ -76,7 +77,7 @@ def write_photo(path, photo, format=None, quality=None, bits="auto", metadata="k
     """
     format = format or suffix_format(path)
     height, width, channels = photo.pixels.shape
-    check_format(format, width, height, channels, bits)
+    check_format(format, width, height, channels, bits, photo.linear)
     with replacing(Path(path)) as file:
         return encode(photo, file, format, quality, bits, metadata, color)
 
@@ -107,7 +108,7 @@ def encode(photo, file, format, quality=None, bits="auto", metadata="keep", colo
     Written(format='PNG', bits=16, notes=('10 bits were widened to 16: v * 65535 / 1023, to the nearest',))
     """
     height, width, channels = photo.pixels.shape
-    check_format(format, width, height, channels, bits)
+    check_format(format, width, height, channels, bits, photo.linear)
     quality = _quality(format, quality)
     photo, notes = _in_color(photo, format, color)
     wanted = file_bits(format, photo.bits, bits)
@@ -117,8 +118,20 @@ def encode(photo, file, format, quality=None, bits="auto", metadata="keep", colo
     kept = carried(photo, metadata, thumbnail=format not in ("TIFF", "RAW"))
     pixels = change_bits(photo.pixels, photo.bits, wanted)
     final = replace(photo, pixels=pixels, bits=wanted, metadata=kept.metadata)
-    left_out = WRITERS[format](file, final, quality)
+    left_out = _written(format, file, final, quality)
     return Written(format, wanted, notes + kept.notes + left_out)
+
+
+def _written(format, file, photo, quality):
+    """Call the format's writer; what its library complains of becomes a sentence, what the disk does is passed on."""
+    try:
+        return WRITERS[format](file, photo, quality)
+    except (RuntimeError, ValueError, SyntaxError, MemoryError, OSError) as error:
+        if isinstance(error, BadInput) or getattr(error, "errno", None):
+            raise
+        height, width, _ = photo.pixels.shape
+        what = f"{width} x {height} pixels cannot be encoded as {format} ({error or 'out of memory'})"
+        raise BadInput(f"{what}, expected the encoder to take them; choose TIFF") from None
 
 
 def _quality(format, quality):
@@ -133,8 +146,6 @@ def _in_color(photo, format, color):
     """Give the photograph in the colours that are to be written."""
     check_color(color)
     if format == "RAW":
-        if not photo.linear:
-            raise BadInput("the picture is no sensor data, expected it for a linear DNG; choose TIFF or PNG")
         if color != "keep":
             raise BadInput("a linear DNG holds the camera's colours, expected color to be kept; choose TIFF for sRGB")
         return photo, ()
@@ -143,4 +154,4 @@ def _in_color(photo, format, color):
     grey_profile = (photo.metadata.icc or b"")[16:20] == b"GRAY"
     if color == "srgb" or (format == "WebP" and grey_profile):  # there is no grey for which the profile would hold
         return to_srgb(photo)
-    return photo, ()
+    return with_profile(photo) if format in NO_CICP else (photo, ())

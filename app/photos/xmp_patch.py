@@ -6,6 +6,7 @@ Properties: XMP specification part 2 (Adobe, 2016), sections 3.2 (Exif) and 3.3 
 import re
 
 TIFF, EXIF = b"http://ns.adobe.com/tiff/1.0/", b"http://ns.adobe.com/exif/1.0/"
+USUAL = {TIFF: b"tiff", EXIF: b"exif"}  # readers look for these prefixes, whatever is declared
 
 
 def correct_xmp(packet, width, height):
@@ -36,7 +37,8 @@ def correct_xmp(packet, width, height):
         EXIF: {b"PixelXDimension": width, b"PixelYDimension": height},
     }
     for space, properties in values.items():
-        for prefix in set(re.findall(rb"xmlns:([A-Za-z_][\w.-]*)\s*=\s*[\"']" + re.escape(space) + rb"[\"']", packet)):
+        declared = re.findall(rb"xmlns:([A-Za-z_][\w.-]*)\s*=\s*[\"']" + re.escape(space) + rb"[\"']", packet)
+        for prefix in {USUAL[space], *declared}:
             for name, value in properties.items():
                 packet = _set_property(packet, prefix + b":" + name, b"%d" % value)
     return packet, ()
