@@ -78,6 +78,11 @@ def _heic(content):
 
 def metadata_of(content, form):
     """Give (exif, xmp, icc) as the bytes that stand in a file, read by Pillow or pillow-heif."""
+    if form == "TIFF":  # Pillow warns of tags that are legal and drawn
+        import tifffile
+
+        with tifffile.TiffFile(io.BytesIO(content)) as file:
+            return None, *(file.pages[0].tags.valueof(tag) for tag in (700, 34675))
     if form == "HEIC":
         import pillow_heif
 

@@ -98,10 +98,8 @@ def test_a_thumbnail_inside_the_maker_note_is_not_overwritten():
     note = b"MAKER" + small_jpeg() + b"END"
     main = b"\x01\0" + b"\x69\x87\x04\0\x01\0\0\0\x1a\0\0\0" + (b"\x2c\0\0\0")
     exif = b"\x01\0" + b"\x7c\x92\x07\0" + len(note).to_bytes(4, "little") + b"\x4a\0\0\0" + bytes(4)
-    jpeg = len(note) - 8
-    second = (
-        b"\x02\0" + b"\x01\x02\x04\0\x01\0\0\0\x4f\0\0\0" + b"\x02\x02\x04\0\x01\0\0\0" + jpeg.to_bytes(4, "little")
-    )
+    jpeg = (len(note) - 8).to_bytes(4, "little")
+    second = b"\x02\0" + b"\x01\x02\x04\0\x01\0\0\0\x4f\0\0\0" + b"\x02\x02\x04\0\x01\0\0\0" + jpeg
     data = b"II*\0\x08\0\0\0" + main + exif + second + bytes(4) + note
     assert read_block(data).thumbnail is not None
     out, _ = correct_exif(data, 400, 300, red)

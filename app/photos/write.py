@@ -119,6 +119,8 @@ def encode(photo, file, format, quality=None, bits="auto", metadata="keep", colo
     pixels = change_bits(photo.pixels, photo.bits, wanted)
     final = replace(photo, pixels=pixels, bits=wanted, metadata=kept.metadata)
     left_out = _written(format, file, final, quality)
+    if format in ("WebP", "AVIF") and channels in (2, 4) and (photo.pixels[..., -1] == photo.most).all():
+        left_out += ("alpha is left out: it is opaque everywhere",)  # their encoders do that
     return Written(format, wanted, notes + kept.notes + left_out)
 
 
