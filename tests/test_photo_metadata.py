@@ -14,7 +14,7 @@ from photo_files import ALL, coded, metadata_of, pixels_of, random_pixels
 from karat.app.photos.bmff import add_items
 from karat.app.photos.exif_patch import read_block
 from karat.app.photos.photo import Metadata, Photo
-from karat.app.photos.xmp_patch import correct_xmp
+from karat.app.photos.xmp_patch import EXIF, correct_xmp
 
 HEAD = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
@@ -96,9 +96,7 @@ def test_xmp_is_corrected_as_text(prefix, attributes, text, width, height):
 
 def test_an_xmp_mutant_that_keeps_the_orientation_is_caught(monkeypatch):
     monkeypatch.setattr("karat.app.photos.xmp_patch.TIFF", b"http://elsewhere/")
-    monkeypatch.setattr(
-        "karat.app.photos.xmp_patch.USUAL", {b"http://elsewhere/": b"x", b"http://ns.adobe.com/exif/1.0/": b"exif"}
-    )
+    monkeypatch.setattr("karat.app.photos.xmp_patch.USUAL", {b"http://elsewhere/": b"x", EXIF: b"exif"})
     assert correct_xmp(packet(6, 4, 3), 8, 6)[0] != packet(1, 8, 6)
 
 
@@ -188,9 +186,10 @@ def test_damaged_exif_is_left_out_and_said(damaged):
         assert written.notes == (("the EXIF block cannot be read, so it is left out",) if damaged else ())
 
 
-@pytest.mark.parametrize(
-    "name", ["Apple_iPhone_5.jpg", "IMG_1034.heic", "Example1.heic", "rotation_6.jpg", "arrow.heic"]
-)
+REAL = ["Apple_iPhone_5.jpg", "IMG_1034.heic", "Example1.heic", "rotation_6.jpg", "arrow.heic"]
+
+
+@pytest.mark.parametrize("name", REAL)
 def test_real_blocks_keep_every_tag(data, name):
     """Their directories are walked before and after; a maker note is the same at the same place."""
     found = Metadata(*_of_file(data / "camera" / name))

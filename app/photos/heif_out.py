@@ -60,7 +60,8 @@ def write_heic(file, photo, quality):
 
 
 def _tile(width, height):
-    """Give the side of the tiles that a picture is cut into, or 0."""
-    if max(width, height) <= LARGEST_SIDE and width * height <= LARGEST_PIXELS:
+    """Give the side of the tiles that a picture is cut into, or 0; x265 refuses long strips."""
+    longest = LARGEST_SIDE if min(width, height) >= 32 else 4096
+    if max(width, height) <= longest and width * height <= LARGEST_PIXELS:
         return 0
     return next(side for side in (1024, 2048, 4096) if -(-width // side) * -(-height // side) <= MOST_TILES)

@@ -117,6 +117,11 @@ choose a smaller size or TIFF
             f"the result has {width * height} pixels, expected {limits.pixels} at most in {name(format)}; "
             "choose a smaller size or TIFF"
         )
+    if format == "HEIC" and channels in (2, 4) and max(width, height) > 4096 and min(width, height) < 32:
+        raise BadInput(
+            f"the result has {width} x {height} pixels with alpha, expected 32 a side at least in so long a HEIC; "
+            "choose TIFF"
+        )
     if channels not in limits.channels:
         raise BadInput(_wrong_channels(format, channels, limits))
     if format == "RAW" and linear is False:
