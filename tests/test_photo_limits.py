@@ -32,7 +32,7 @@ def test_the_libraries_themselves_refuse_one_more(form, side, monkeypatch):
     """The limit is not too low. (AVIF: the encoder takes 65536, but libavif then reads only 32768.)"""
     monkeypatch.setitem(LIMITS, form, type(LIMITS[form])(side + 1, LIMITS[form].bits))
     with pytest.raises(BadInput, match="expected the encoder to take them; choose TIFF"):
-        coded(Photo(np.zeros((1, side + 1, 3), np.uint8), 8, "PNG"), form)
+        coded(Photo(np.zeros((1, side + 1, 3), np.uint16), 16, "PNG"), form)
 
 
 @pytest.mark.parametrize(("width", "height", "channels"), [(8193, 33, 3), (33, 8193, 1), (5000, 8, 3), (1, 1, 4)])
@@ -80,6 +80,6 @@ def test_suffixes_are_known_in_any_case(tmp_path):
         "JPEG", "TIFF", "HEIC", "HEIC", "RAW",
     ]  # fmt: skip
     for name in ("a", "a.gif", ".png"):
-        with pytest.raises(BadInput, match="expected one of .jpg"):
+        with pytest.raises(BadInput, match="expected one of [.]jpg"):
             write_photo(tmp_path / name, Photo(np.zeros((4, 4, 3), np.uint8), 8, "PNG"))
     assert list(tmp_path.iterdir()) == []

@@ -3,16 +3,15 @@
 import errno
 import os
 
-import numpy as np
 import pytest
-from photo_files import ALL
+from photo_files import ALL, random_pixels
 
 from karat.app.outputs import replacing, write_bytes
 from karat.app.photos.photo import Photo
 from karat.app.photos.write import write_photo
 from karat.refimpl.errors import BadInput
 
-PHOTO = Photo(np.full((30, 40, 3), 99, np.uint8), 8, "PNG")
+PHOTO = Photo(random_pixels(0, 30, 40, 3, 8), 8, "PNG")
 NAMES = {"JPEG": "a.jpg", "PNG": "a.png", "TIFF": "a.tif", "WebP": "a.webp", "AVIF": "a.avif", "HEIC": "a.heic"}
 
 
@@ -108,19 +107,29 @@ def test_a_full_disk_in_the_middle_of_a_file(form, tmp_path, monkeypatch):
 def test_a_folder_that_vanishes_while_writing(tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
-    with pytest.raises(BadInput, match="its folder is gone"), replacing(folder / "a.png") as file:
-        file.write(b"half")
-        for left in folder.iterdir():
-            left.unlink()
-        folder.rmdir()
+
+    def write_without_a_folder():
+        with replacing(folder / "a.png") as file:
+            file.write(b"half")
+            for left in folder.iterdir():
+                left.unlink()
+            folder.rmdir()
+
+    with pytest.raises(BadInput, match="its folder is gone"):
+        write_without_a_folder()
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, RuntimeError])
 def test_nothing_is_left_when_the_work_ends_early(error, tmp_path):
-    with pytest.raises(error), replacing(tmp_path / "a.png") as file:
-        file.write(b"half")
-        raise error
+
+    def write_half():
+        with replacing(tmp_path / "a.png") as file:
+            file.write(b"half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
     assert list(tmp_path.iterdir()) == []
 
 

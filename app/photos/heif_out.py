@@ -9,6 +9,7 @@ MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 UNSAID, BT601, GBR = 2, 6, 0  # numbers of H.273
 # what H.265 allows a decoder in hardware (annex A, level 6.2); beyond it the picture is cut into tiles, as phones do
 LARGEST_SIDE, LARGEST_PIXELS = 8192, 35_651_584
+PRESET = "medium"  # half the time of libheif's choice, files 2 % larger
 MOST_TILES = 900  # of the 1000 items that libheif reads in a file
 
 
@@ -45,6 +46,7 @@ def write_heic(file, photo, quality):
         coded,
         quality=-1 if lossless else quality,
         chroma=444,
+        enc_params={"preset": PRESET},
         bit_depth=bits,
         color_primaries=primaries,
         transfer_characteristics=transfer,
@@ -64,4 +66,8 @@ def _tile(width, height):
     longest = LARGEST_SIDE if min(width, height) >= 32 else 4096
     if max(width, height) <= longest and width * height <= LARGEST_PIXELS:
         return 0
-    return next(side for side in (1024, 2048, 4096) if -(-width // side) * -(-height // side) <= MOST_TILES)
+    short, long = sorted((width, height))
+    for side in (64, 128, 256, 512, 1024, 2048):  # no larger than needed: tiles are filled up
+        if side >= min(short, 1024) and long <= 256 * side and -(-long // side) * -(-short // side) <= MOST_TILES:
+            return side
+    return 4096
