@@ -80,6 +80,6 @@ def test_suffixes_are_known_in_any_case(tmp_path):
         "JPEG", "TIFF", "HEIC", "HEIC", "RAW",
     ]  # fmt: skip
     for name in ("a", "a.gif", ".png"):
-        with pytest.raises(BadInput, match="expected one of [.]jpg"):
+        with pytest.raises(BadInput, match=r"expected one of \.jpg"):
             write_photo(tmp_path / name, Photo(np.zeros((4, 4, 3), np.uint8), 8, "PNG"))
     assert list(tmp_path.iterdir()) == []

@@ -106,7 +106,14 @@ def _transform(pixels, bits, profile):
         raise BadInput("the colour profile is for grey and the picture is RGB; keep the colours as they are")
     try:
         made = imagecodecs.cms_transform(
-            np.ascontiguousarray(source), profile, srgb_profile(), colorspace=space, outcolorspace="rgb", intent=0
+            np.ascontiguousarray(source),
+            profile,
+            srgb_profile(),
+            colorspace=space,
+            outcolorspace="rgb",
+            intent=imagecodecs.CMS.INTENT.PERCEPTUAL,
+            # LittleCMS would put a coarse table in between: at 16 bits it is off by 3786, at 8 only grey suffers
+            flags=None if bits == 8 and space == "rgb" else imagecodecs.CMS.FLAGS.NOOPTIMIZE,
         )
     except (imagecodecs.CmsError, ValueError) as error:
         raise BadInput(f"the colour profile cannot be used ({error}); keep the colours as they are") from None

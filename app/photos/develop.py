@@ -24,33 +24,33 @@ def develop(photo):
     notes : tuple of str
     """
     grey = photo.pixels.shape[2] == 1
-    matrix, notes = np.eye(1), ("sensor data was developed to a grey picture with sRGB's curve, nothing else changed",)
+    neutral, matrix = np.ones(1), np.eye(1)
+    notes = ("sensor data was developed to a grey picture with sRGB's curve, nothing else changed",)
     if not grey:
         colors = camera_colors(photo.camera)
-        matrix = camera_to_srgb(colors.matrix, colors.neutral)
+        neutral, matrix = colors.neutral, camera_to_srgb(colors.matrix)
         notes = ("sensor data was developed to sRGB: white balance as shot, the camera's matrix, nothing else changed",)
         notes += colors.notes
     out = np.empty(photo.pixels.shape, np.uint16)
     for top in range(0, len(out), ROWS):
-        light = photo.pixels[top : top + ROWS] / photo.most @ matrix.T  # (rows, W, C)
+        balanced = photo.pixels[top : top + ROWS] / (photo.most * neutral)  # (rows, W, C)
+        light = np.minimum(balanced, 1) @ matrix.T  # what is clipped in one colour would be tinted
         out[top : top + ROWS] = np.rint(encoded(np.clip(light, 0, 1)) * 65535)
     metadata = replace(photo.metadata, icc=None if grey else srgb_profile(), cicp=None)
     return replace(photo, pixels=out, bits=16, linear=False, metadata=metadata, camera={}), notes
 
 
-def camera_to_srgb(matrix, neutral):
-    """Give the matrix from camera colours to linear sRGB.
-
-    What the camera sees of white becomes white, and so does its largest value: no highlight is tinted.
+def camera_to_srgb(matrix):
+    """Give the matrix from balanced camera colours to linear sRGB; (1, 1, 1) becomes (1, 1, 1).
 
     Examples
     --------
-    >>> camera_to_srgb(np.linalg.inv(XYZ_OF_SRGB), np.ones(3)).round(6).astype(int).tolist()
+    >>> camera_to_srgb(np.linalg.inv(XYZ_OF_SRGB)).round(6).astype(int).tolist()
     [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
     """
     from_srgb = matrix @ XYZ_OF_SRGB
     from_srgb /= from_srgb.sum(axis=1, keepdims=True)  # white of one is white of the other
-    return np.linalg.inv(from_srgb) @ np.diag(1 / neutral)
+    return np.linalg.inv(from_srgb)
 
 
 def encoded(light):
