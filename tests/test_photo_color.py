@@ -57,8 +57,8 @@ def deep_bound(most):
     """What LittleCMS may be off, in numbers of the file.
 
     In units of 1/65535 of light: 1 of a curve in a table of 16 bits, times 1.45 (the largest row of P3 to sRGB); and
-    half a unit in each of three colorants (s15.16) of two profiles, times 5.3 (the largest row of XYZ to sRGB). The curve of
-    sRGB is 12.92 steep at black; rounding to 16 bits and to the file's are at most 1.
+    half a unit in each of three colorants (s15.16) of two profiles, times 5.3 (the largest row of XYZ to sRGB). The
+    curve of sRGB is 12.92 steep at black; rounding to 16 bits and to the file's are at most 1.
     """
     return 12.92 * (1.45 + 2 * 3 * 0.5 * 5.3) * most / 65535 + 1
 
