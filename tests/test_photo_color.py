@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from photo_files import coded, metadata_of, photos, pixels_of, random_pixels
+from written_files import coded, metadata_of, photos, pixels_of, random_pixels
 
 from karat.app.photos.color import PRIMARIES, cicp_profile, srgb_profile, to_srgb
 from karat.app.photos.photo import Metadata, Photo

@@ -7,7 +7,7 @@ import pytest
 from exif_blocks import exif_blocks
 from hypothesis import given
 from hypothesis import strategies as st
-from photo_files import coded, random_pixels
+from written_files import coded, random_pixels
 
 from karat.app.photos import tiff_out
 from karat.app.photos.camera import camera_colors

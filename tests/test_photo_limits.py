@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from photo_files import coded, pixels_of
+from written_files import coded, pixels_of
 
 from karat.app.photos.limits import LIMITS, check_format, file_bits, suffix_format
 from karat.app.photos.photo import Photo

@@ -4,7 +4,7 @@ import errno
 import os
 
 import pytest
-from photo_files import ALL, random_pixels
+from written_files import ALL, random_pixels
 
 from karat.app.outputs import replacing, write_bytes
 from karat.app.photos.photo import Photo

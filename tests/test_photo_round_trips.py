@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from photo_files import LOSSLESS, coded, photos, pixels_of, random_pixels
+from written_files import LOSSLESS, coded, photos, pixels_of, random_pixels
 
 from karat.app.photos.depth import change_bits
 from karat.app.photos.photo import Photo

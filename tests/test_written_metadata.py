@@ -9,7 +9,7 @@ import pytest
 from exif_blocks import complaints, exif_blocks
 from hypothesis import given
 from hypothesis import strategies as st
-from photo_files import ALL, coded, metadata_of, pixels_of, random_pixels
+from written_files import ALL, coded, metadata_of, pixels_of, random_pixels
 
 from karat.app.photos.bmff import add_items
 from karat.app.photos.exif_patch import read_block
