@@ -77,7 +77,7 @@ def inspect(data):
     exif = _exif(kept, texts)
     metadata = Metadata(exif, texts.get(XMP_KEY.lower()), _iptc(texts), _profile(kept), _cicp(kept))
     channels = CHANNELS[kind]
-    if kind == PALETTE and _grey(kept.get(b"PLTE", b"")):
+    if kind == PALETTE and _grey(kept.get(b"PLTE", b"")) and b"iCCP" not in kept:
         channels = 1
     channels += b"tRNS" in kept and channels in (1, 3)
     extra = {"depth": depth, "kind": kind, "transparent": kept.get(b"tRNS")}
