@@ -182,7 +182,9 @@ def test_the_exif_block_of_a_tiff(tmp_path):
     tags[34665] = {33434: 0.004, 36867: "2026:11:20 10:00:00", 37500: b"maker's own", 40961: 1}
     tags[34853] = {1: "N", 2: (48.0, 12.0, 30.5)}
     path = tmp_path / "photo"
-    image.save(path, "TIFF", exif=tags)
+    loaded = Image.Exif()
+    loaded.load(tags.tobytes())  # Pillow writes folders below only when it has read them
+    image.save(path, "TIFF", exif=loaded)
     photo = read_photo(path)
     old, new = Tags(path.read_bytes()), Tags(photo.metadata.exif)
     assert orientation(photo.metadata.exif) == 8

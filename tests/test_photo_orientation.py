@@ -84,12 +84,10 @@ def test_turn_is_numpys(height, width, channels, orientation):
     np.testing.assert_array_equal(turn.turn(pixels, orientation), UPRIGHT[orientation](pixels))
 
 
-STEPS = st.lists(
-    st.tuples(st.just("irot"), st.integers(0, 3)) | st.tuples(st.just("imir"), st.integers(0, 1)), max_size=4
-)
+STEP = st.tuples(st.just("irot"), st.integers(0, 3)) | st.tuples(st.just("imir"), st.integers(0, 1))
 
 
-@given(STEPS)
+@given(st.lists(STEP, max_size=4))
 def test_turns_after_each_other_are_one(steps):
     pixels = np.arange(24).reshape(4, 6)
     expected = pixels

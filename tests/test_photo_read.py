@@ -246,11 +246,8 @@ def test_of_several_pictures_the_first_is_read_and_it_is_said(read, form):
 
 def test_content_and_not_the_name_says_what_a_file_is(tmp_path):
     pixels = smooth(20, 30)
-    for name, content in {
-        "a.heic": pillow(pixels, "PNG"),
-        "b.png": tiff(pixels),
-        "ä\udcff -.jpg": avif(pixels),
-    }.items():
+    files = {"a.heic": pillow(pixels, "PNG"), "b.png": tiff(pixels), "ä\udcff -.jpg": avif(pixels)}
+    for name, content in files.items():
         path = tmp_path / name
         path.write_bytes(content)
         np.testing.assert_array_equal(read_photo(path).pixels, pixels)

@@ -107,7 +107,7 @@ class Line:
 
 
 def quiet(connection):
-    """Whether nothing more comes: an answer was read to its end."""
+    """Whether nothing more comes: the last answer was read to its end, and the child is there."""
     return not select.select([connection], [], [], 0)[0]
 
 

@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 
 from ...refimpl.errors import BadInput
-from .answers import NONSENSE, Line, NoAnswer, understood_header, understood_photo
+from .answers import NONSENSE, Line, NoAnswer, quiet, understood_header, understood_photo
 from .found import PIXELS
 from .photo import Header, Photo
 from .read import printable
@@ -111,7 +111,7 @@ class Decoder:
 
     def _answer(self, request, understand):
         """The child's answer to a request: what was asked for, or a sentence."""
-        if self._child is None or self._child.poll() is not None:
+        if self._child is None or self._child.poll() is not None or (self._ready and not quiet(self._socket)):
             self._end()
             self._start()
         self._await_ready()

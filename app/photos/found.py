@@ -27,6 +27,8 @@ class Found:
         1 to 8 as EXIF numbers them: how the stored picture has to be turned.
     metadata : Metadata
     notes : tuple of str
+    decoded : (int, int) or None
+        Width and height of what has to be decoded, where that is another size: a crop's whole, a tile.
     extra : dict
         What the family's own `decode` wants to know.
     """
@@ -39,6 +41,7 @@ class Found:
     orientation: int = 1
     metadata: Metadata = field(default_factory=Metadata)
     notes: tuple[str, ...] = ()
+    decoded: tuple[int, int] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -47,6 +50,13 @@ class Found:
         swapped = self.orientation in SWAPPED
         width, height = (self.height, self.width) if swapped else (self.width, self.height)
         return Header(self.format, width, height, self.channels, self.bits)
+
+
+def check_found(found, most):
+    """Refuse what a file says of its size, before anything is allocated for it: errors as in `check_size`."""
+    check_size(found.width, found.height, most)
+    if found.decoded:
+        check_size(found.decoded[0], found.decoded[1], most)
 
 
 def check_size(width, height, most):

@@ -47,6 +47,7 @@ def inspect(data):
         _orientation(primary, metadata.exif),
         metadata,
         tuple(_notes(items, primary, metadata)),
+        (width, height),
         extra,
     )
 

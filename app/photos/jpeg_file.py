@@ -94,7 +94,7 @@ def inspect(data):
     )
     notes = tuple(_notes(kept, profile))
     extra = {"cmyk": channels == 4}
-    return Found("JPEG", width, height, min(channels, 3), bits, orientation(exif), metadata, notes, extra)
+    return Found("JPEG", width, height, min(channels, 3), bits, orientation(exif), metadata, notes, extra=extra)
 
 
 def _notes(kept, profile):

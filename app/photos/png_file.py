@@ -93,7 +93,7 @@ def inspect(data):
     channels += b"tRNS" in kept and channels in (1, 3)
     extra = {"depth": depth, "kind": kind, "transparent": kept.get(b"tRNS")}
     bits = 16 if depth == 16 else 8
-    return Found("PNG", width, height, channels, bits, orientation(exif), metadata, tuple(_notes(kept)), extra)
+    return Found("PNG", width, height, channels, bits, orientation(exif), metadata, tuple(_notes(kept)), extra=extra)
 
 
 def _exif(kept, texts):

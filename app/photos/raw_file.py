@@ -53,6 +53,11 @@ def _larger_than_said(data, tags):
         return False
 
 
+def _reason(error):
+    """LibRaw's words, which rawpy hands on as bytes."""
+    return error.args[0].decode("latin-1") if error.args and isinstance(error.args[0], bytes) else error
+
+
 def _opened(data):
     import rawpy
 
@@ -61,29 +66,27 @@ def _opened(data):
         raw.open_buffer(io.BytesIO(data))
     except rawpy.LibRawError as error:
         raw.close()
-        reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
         raise BadInput(
-            f"cannot be read as a raw photograph ({reason}), expected one LibRaw knows; convert it to DNG"
+            f"cannot be read as a raw photograph ({_reason(error)}), expected one LibRaw knows; convert it to DNG"
         ) from None
     return raw
 
 
 def inspect(data):
     """What a raw file says of itself; parameters and errors as in `jpeg_file.inspect`."""
-    with _opened(data) as raw:
-        width, height = _size(raw.sizes)
-        channels = raw.num_colors
-        if channels not in (1, 3):
-            raise BadInput(
-                f"comes from a sensor with {channels} colours, expected 1 or 3; develop it with its maker's program"
-            )
-        camera = _camera(raw)
-    kept, notes = Metadata(), ()
+    with _opened(data) as raw:  # nothing is unpacked yet
+        sizes, channels = raw.sizes, raw.num_colors
+    if channels not in (1, 3):
+        raise BadInput(
+            f"comes from a sensor with {channels} colours, expected 1 or 3; develop it with its maker's program"
+        )
+    kept, notes, camera = Metadata(), (), {}
     if bytes(data[:4]) in CLASSIC + BIG + VARIANTS:
         tags = Tags(data)
         kept, notes = metadata(tags, tags.first), tuple(maker_note(tags))
-        camera |= {"make": tags.text(MAKE), "model": tags.text(MODEL), **_dng_matrix(tags)}
-    return Found("RAW", width, height, channels, 16, 1, Metadata(kept.exif, kept.xmp, kept.iptc), notes, camera)
+        camera = {"make": tags.text(MAKE), "model": tags.text(MODEL), **_dng_matrix(tags)}
+    kept = Metadata(kept.exif, kept.xmp, kept.iptc)
+    return Found("RAW", *_size(sizes), channels, 16, 1, kept, notes, (sizes.raw_width, sizes.raw_height), camera)
 
 
 def _size(sizes):
@@ -130,12 +133,12 @@ def decode(data, found):
 
     with _opened(data) as raw:
         try:
+            camera = {**_camera(raw), **found.extra}
             pixels = raw.postprocess(
                 gamma=(1, 1), no_auto_bright=True, output_bps=16, output_color=rawpy.ColorSpace.raw,
                 user_wb=[1.0] * 4, adjust_maximum_thr=0.0,
             )  # fmt: skip
         except rawpy.LibRawError as error:
-            reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
-            raise BadInput(f"is damaged ({reason}), expected a whole raw photograph; copy it again") from None
+            raise BadInput(f"is damaged ({_reason(error)}), expected a whole raw photograph; copy it again") from None
     pixels = pixels.reshape(*pixels.shape[:2], -1)[..., : found.channels]  # (H, W, C)
-    return Photo(np.ascontiguousarray(pixels), 16, "RAW", found.metadata, found.notes, linear=True, camera=found.extra)
+    return Photo(np.ascontiguousarray(pixels), 16, "RAW", found.metadata, found.notes, linear=True, camera=camera)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...refimpl.errors import BadInput
 from .color_notes import with_color_notes
-from .found import PIXELS, check_size
+from .found import PIXELS, check_found, check_size
 from .photo import Header, Photo
 
 EXPECTED = "expected a JPEG, PNG, TIFF, WebP, AVIF, HEIC or raw photograph"
@@ -113,7 +113,8 @@ def printable(text, most=300):
 
 
 def _damaged(name, kind, error):
-    reason = printable(" ".join(str(error).split())) or type(error).__name__
+    text = error.args[0].decode("latin-1") if error.args and isinstance(error.args[0], bytes) else str(error)
+    reason = printable(" ".join(text.split())) or type(error).__name__
     return (
         f"{name} cannot be read as {kind or 'a picture'} ({reason}), expected an undamaged file; copy or save it again"
     )
@@ -122,7 +123,7 @@ def _damaged(name, kind, error):
 def _inspected(data, kind, pixels):
     family = _family(kind)
     found = family.inspect(data)
-    check_size(found.width, found.height, pixels)
+    check_found(found, pixels)
     return family, found
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...refimpl.errors import BadInput
 from .exif_block import exif_block
-from .found import Found, check_size
+from .found import Found
 from .jpeg_file import photoshop_iptc
 from .photo import Metadata
 from .tags import (
@@ -51,7 +51,7 @@ def inspect(data):
     colors, depth = _layout(page, kind, samples, number)
     extra = page[EXTRA].numbers if EXTRA in page else []
     alpha = extra[0] if extra and samples > colors and extra[0] in (MULTIPLIED, STRAIGHT) else 0
-    _check_places(page, len(data), number)
+    _check_places(page, len(data))
     facts = {"index": index, "kind": kind, "colors": colors, "alpha": alpha, "depth": depth}
     notes = []
     if len([p for p in tags.chained if not tags.number(SUBFILE, 0, p) & 1]) > 1:
@@ -62,7 +62,8 @@ def inspect(data):
     turned = number(ORIENTATION, 1)
     return Found(
         "TIFF", number(WIDTH, 0), number(LENGTH, 0), RESULT.get(kind, colors) + bool(alpha), DEPTHS[depth],
-        turned if turned in range(1, 9) else 1, metadata(tags, page), tuple(notes), facts,
+        turned if turned in range(1, 9) else 1, metadata(tags, page), tuple(notes),
+        (max(1, number(TILE_WIDTH, 1)), max(1, number(TILE_LENGTH, 1))), facts,
     )  # fmt: skip
 
 
@@ -83,9 +84,8 @@ def _layout(page, kind, samples, number):
     return COLORS[kind], depth
 
 
-def _check_places(page, size, number):
-    """Strips or tiles have to lie in the file; a tile may be no larger than a picture."""
-    check_size(max(1, number(TILE_WIDTH, 1)), max(1, number(TILE_LENGTH, 1)), 2**28)
+def _check_places(page, size):
+    """Strips or tiles have to lie in the file."""
     offsets = next((page[code].numbers for code in OFFSETS if code in page), [])
     counts = next((page[code].numbers for code in COUNTS if code in page), [])
     if not offsets or len(offsets) != len(counts):
