@@ -19,7 +19,8 @@ def write_dng(file, photo, quality=None):
     file : binary file
         Empty, and able to seek.
     photo : Photo
-        Linear, RGB or grey, 16 bits, not yet balanced; `camera` as in `camera_colors`, with "make" and "model".
+        Linear, RGB or grey, 16 bits, not yet balanced; `camera` as in `camera_colors`, with "make", "model"
+        and "illuminant", under which the matrix holds (a light source of Exif).
     quality
         Not used: there is nothing to lose.
 
@@ -47,7 +48,7 @@ def write_dng(file, photo, quality=None):
         notes = colors.notes
         tags[50721] = (SRATIONAL, _fractions(colors.matrix.ravel()))  # ColorMatrix1
         tags[50728] = (RATIONAL, _fractions(colors.neutral))  # AsShotNeutral
-        tags[50778] = (SHORT, [D65])  # CalibrationIlluminant1
+        tags[50778] = (SHORT, [int(photo.camera.get("illuminant") or D65)])  # CalibrationIlluminant1
     return notes + write_directory(file, photo, tags, NO_COMPRESSION)
 
 

@@ -62,8 +62,9 @@ def _chunks(metadata):
     if metadata.exif:
         chunks.append(_chunk(b"eXIf", metadata.exif))
     if metadata.xmp:
-        if _is_text(metadata.xmp):
-            chunks.append(_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp))
+        packet = metadata.xmp.rstrip(b"\0")  # some programs end it so; a PNG's text has no zero byte
+        if _is_text(packet):
+            chunks.append(_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + packet))
         else:
             notes += ("the XMP packet is left out: it is not UTF-8 text, which a PNG asks for",)
     if metadata.iptc:
