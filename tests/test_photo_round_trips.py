@@ -92,6 +92,12 @@ def test_qualities_that_are_none_are_refused(quality):
         coded(Photo(random_pixels(0, 4, 4, 3, 8), 8, "PNG"), "JPEG", quality=quality)
 
 
+@pytest.mark.parametrize("form", LOSSLESS)
+def test_views_are_written_as_they_look(form):
+    photo = Photo(random_pixels(0, 30, 40, 6, 8)[::-1, ::2, ::2], 8, "PNG")
+    np.testing.assert_array_equal(pixels_of(coded(photo, form, quality=100)[0], form)[0], photo.pixels)
+
+
 def test_two_runs_give_the_same_bytes():
     photo = Photo(random_pixels(0, 40, 50, 3, 8), 8, "PNG")
     for form in DEPTHS:

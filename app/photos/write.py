@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from ...refimpl.errors import BadInput
 from ..outputs import replacing
 from .avif_out import write_avif
@@ -116,7 +118,7 @@ def encode(photo, file, format, quality=None, bits="auto", metadata="keep", colo
         verb = "widened" if wanted > photo.bits else "rounded"
         notes += (f"{photo.bits} bits were {verb} to {wanted}: v * {2**wanted - 1} / {photo.most}, to the nearest",)
     kept = carried(photo, metadata, thumbnail=format not in ("TIFF", "RAW"))
-    pixels = change_bits(photo.pixels, photo.bits, wanted)
+    pixels = np.ascontiguousarray(change_bits(photo.pixels, photo.bits, wanted))
     final = replace(photo, pixels=pixels, bits=wanted, metadata=kept.metadata)
     left_out = _written(format, file, final, quality)
     if format in ("WebP", "AVIF") and channels in (2, 4) and (photo.pixels[..., -1] == photo.most).all():
