@@ -50,7 +50,7 @@ LIMITS = {
     "WebP": Limits(16383, (8,)),
     "AVIF": Limits(32768, (8, 10, 12), pixels=2**28),
     "HEIC": Limits(32768, (8, 10, 12), pixels=2**30),
-    "RAW": Limits(64000, (16,), (1, 3), least=22),
+    "RAW": Limits(64000, (16,), (1, 3), pixels=2**28 - 2**22, least=22),  # LibRaw takes 2 GB, with margins
 }
 
 
