@@ -1,0 +1,144 @@
+"""Raw files of cameras through LibRaw: linear numbers of the sensor, never the preview that lies beside them.
+
+Choices, and why:
+
+* All 16 bits, linear: gamma (1, 1), no brightening. 0 is the sensor's black, 65535 its white level. LibRaw would
+  stretch this by what a picture holds; it may not, so that a series stays a series.
+* The sensor's own colours, and no white balance multiplied in: nothing is clipped, and both stay a matter of taste.
+  What the camera measured is kept as data, as a DNG does it (AsShotNeutral, ColorMatrix1).
+* AHD demosaicing, LibRaw's default; no denoising, no sharpening, no correction of lenses.
+* LibRaw turns the picture as the camera says.
+"""
+
+import io
+
+import numpy as np
+
+from ...refimpl.errors import BadInput
+from .found import Found
+from .photo import Metadata, Photo
+from .tags import BIG, CLASSIC, COMPRESSION, LENGTH, MAKE, MODEL, PHOTOMETRIC, SUBFILE, VARIANTS, WIDTH, Tags
+from .tiff_file import maker_note, metadata
+
+DNG_VERSION, CFA, LINEAR_RAW = 50706, 32803, 34892
+COMPRESSIONS = {262, 32767, 32769, 32770, 32772, 32867, 34713, 65000, 65535}  # of Kodak, Sony, Samsung, Nikon, Pentax
+MATRICES, D65 = ((50721, 50778), (50722, 50779)), 21  # ColorMatrix with its illuminant, as EXIF numbers light
+
+
+def is_raw(data):
+    """Whether a TIFF structure holds a sensor's data.
+
+    Parameters
+    ----------
+    data : bytes-like
+    """
+    tags = Tags(data)
+    if DNG_VERSION in tags.first or bytes(data[8:10]) == b"CR":
+        return True
+    for folder in tags.folders:
+        if tags.number(PHOTOMETRIC, 0, folder) in (CFA, LINEAR_RAW):
+            return True
+        if tags.number(COMPRESSION, 1, folder) in COMPRESSIONS:
+            return True
+    return bool(tags.text(MAKE)) and _larger_than_said(data, tags)
+
+
+def _larger_than_said(data, tags):
+    """Whether LibRaw finds a picture where the first folder is only its preview, as in some older raw files."""
+    try:
+        with _opened(data) as raw:
+            said = int(tags.number(WIDTH)) * int(tags.number(LENGTH))
+            return tags.number(SUBFILE) & 1 or raw.sizes.width * raw.sizes.height > 2 * said
+    except BadInput:
+        return False
+
+
+def _reason(error):
+    """LibRaw's words, which rawpy hands on as bytes."""
+    return error.args[0].decode("latin-1") if error.args and isinstance(error.args[0], bytes) else error
+
+
+def _opened(data):
+    import rawpy
+
+    raw = rawpy.RawPy()
+    try:
+        raw.open_buffer(io.BytesIO(data))
+    except rawpy.LibRawError as error:
+        raw.close()
+        raise BadInput(
+            f"cannot be read as a raw photograph ({_reason(error)}), expected one LibRaw knows; convert it to DNG"
+        ) from None
+    return raw
+
+
+def inspect(data):
+    """What a raw file says of itself; parameters and errors as in `jpeg_file.inspect`."""
+    with _opened(data) as raw:  # nothing is unpacked yet
+        sizes, channels = raw.sizes, raw.num_colors
+    if channels not in (1, 3):
+        raise BadInput(
+            f"comes from a sensor with {channels} colours, expected 1 or 3; develop it with its maker's program"
+        )
+    kept, notes, camera = Metadata(), (), {}
+    if bytes(data[:4]) in CLASSIC + BIG + VARIANTS:
+        tags = Tags(data)
+        kept, notes = metadata(tags, tags.first), tuple(maker_note(tags))
+        camera = {"make": tags.text(MAKE), "model": tags.text(MODEL), **_dng_matrix(tags)}
+    kept = Metadata(kept.exif, kept.xmp, kept.iptc)
+    return Found("RAW", *_size(sizes), channels, 16, 1, kept, notes, (sizes.raw_width, sizes.raw_height), camera)
+
+
+def _size(sizes):
+    """(width, height) upright; where pixels are not square LibRaw stretches the shorter side."""
+    width, height, aspect = sizes.iwidth, sizes.iheight, sizes.pixel_aspect
+    if aspect < 0.995:
+        height = int(height / aspect + 0.5)
+    elif aspect > 1.005:
+        width = int(width * aspect + 0.5)
+    return (height, width) if sizes.flip & 4 else (width, height)
+
+
+def _camera(raw):
+    """What a DNG has to say about colours: plain numbers, None where the file does not say."""
+    balance = [float(value) for value in raw.camera_whitebalance]
+    matrix = np.asarray(raw.rgb_xyz_matrix, float)[: max(3, raw.num_colors)]  # (3, 3), XYZ to camera
+    balanced = all(np.isfinite(value) and value > 0 for value in balance[:3])
+    return {
+        "white_balance": balance if balanced else None,
+        "daylight_balance": [float(value) for value in raw.daylight_whitebalance],
+        "as_shot_neutral": [balance[1] / value for value in balance[:3]] if balanced else None,
+        "xyz_to_camera": matrix.tolist() if np.isfinite(matrix).all() and matrix.any() else None,
+        "illuminant": D65,
+        "black_level": [int(value) for value in raw.black_level_per_channel],
+        "white_level": int(raw.white_level),
+        "colors": raw.color_desc.decode("ascii", "replace"),
+    }
+
+
+def _dng_matrix(tags):
+    """What a DNG itself says of its colours: the matrix for daylight, or else the one it has."""
+    found = {}
+    for matrix, illuminant in MATRICES:
+        if matrix in tags.first and len(tags.first[matrix].numbers) == 9:
+            kind = int(tags.number(illuminant, 0))
+            rows = np.reshape(tags.first[matrix].numbers, (3, 3)).astype(float).tolist()
+            found[kind] = {"xyz_to_camera": rows, "illuminant": kind}
+    return found.get(D65) or next(iter(found.values()), {})
+
+
+def decode(data, found):
+    """Its photo, upright; parameters as in `jpeg_file.decode`."""
+    import rawpy
+
+    with _opened(data) as raw:
+        try:
+            camera = {**_camera(raw), **found.extra}
+            pixels = raw.postprocess(
+                gamma=(1, 1), no_auto_bright=True, output_bps=16, output_color=rawpy.ColorSpace.raw,
+                user_wb=[1.0] * 4, adjust_maximum_thr=0.0,
+            )  # fmt: skip
+        except rawpy.LibRawError as error:
+            raise BadInput(f"is damaged ({_reason(error)}), expected a whole raw photograph; copy it again") from None
+    pixels = pixels.reshape(*pixels.shape[:2], -1)[..., : found.channels]  # (H, W, C)
+    return Photo(np.ascontiguousarray(pixels), 16, "RAW", found.metadata, found.notes, linear=True, camera=camera)
