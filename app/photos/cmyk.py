@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from .pillow_pixels import STRIP
+
 
 def cmyk_to_srgb(pixels, most, metadata):
     """Pixels of cyan, magenta, yellow and black as sRGB.
@@ -46,5 +48,8 @@ def _by_profile(pixels, icc):
 
 def _plainly(pixels, most):
     """What is left of white light after the ink and then the black: (1 - c) (1 - k)."""
-    light = most - pixels.astype(np.uint64)
-    return ((light[..., :3] * light[..., 3:] + most // 2) // most).astype(pixels.dtype)
+    result = np.empty((*pixels.shape[:2], 3), pixels.dtype)  # (H, W, 3)
+    for top in range(0, len(pixels), STRIP):
+        light = most - pixels[top : top + STRIP].astype(np.uint64)
+        result[top : top + STRIP] = (light[..., :3] * light[..., 3:] + most // 2) // most
+    return result

@@ -9,6 +9,8 @@ from ...refimpl.errors import BadInput
 from .photo import Photo
 from .turn import turn
 
+STRIP = 64  # rows that are computed with at a time: whole pictures of wide numbers would be eight times the result
+
 
 def pillow_pixels(data, form):
     """The first picture as Pillow decodes it.
@@ -67,6 +69,10 @@ def unmultiplied(pixels, most):
     most : int
         The largest value.
     """
-    alpha = pixels[..., -1:].astype(np.uint64)  # (H, W, 1)
-    colors = (pixels[..., :-1].astype(np.uint64) * most + alpha // 2) // np.maximum(alpha, 1)
-    return np.concatenate([np.minimum(colors, most).astype(pixels.dtype), pixels[..., -1:]], axis=2)
+    result = pixels.copy()
+    for top in range(0, len(pixels), STRIP):
+        strip = pixels[top : top + STRIP].astype(np.uint64)  # (STRIP, W, C)
+        alpha = strip[..., -1:]
+        colors = (strip[..., :-1] * most + alpha // 2) // np.maximum(alpha, 1)
+        result[top : top + STRIP, :, :-1] = np.minimum(colors, most)
+    return result
