@@ -179,9 +179,8 @@ def detail_faults(browser, path, side):
     browser.open(path)
     density = browser.run("devicePixelRatio")
     stage = "document.querySelector('.detail .stage')"
-    browser.run(
-        f"((s) => {{ s.value = {100 - side}; s.dispatchEvent(new Event('input')) }})(document.querySelector('{DETAIL}'))"
-    )
+    moved = f"{{ s.value = {100 - side}; s.dispatchEvent(new Event('input')) }}"
+    browser.run(f"((s) => {moved})(document.querySelector('{DETAIL}'))")
     browser.run(f"document.head.append(Object.assign(document.createElement('style'), {{ textContent: '{BARE}' }}))")
     browser.run(f"{stage}.scrollIntoView()")
     x, y = browser.run(f"(({{x, y}}) => [x + scrollX, y + scrollY])({stage}.getBoundingClientRect())")
