@@ -25,14 +25,18 @@ def find_chromium():
 
 
 class Browser:
-    """One page of one browser; every event that it reports is kept in ``events``."""
+    """One page of one browser; every event that it reports is kept in ``events``.
 
-    def __init__(self, patience=30):
+    ``density`` is how many pixels of the screen there are for one of CSS.
+    """
+
+    def __init__(self, patience=30, density=1):
         self.numbers, self.events, self.patience = count(1), [], patience
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         (read, self.to), (self.back, write) = os.pipe(), os.pipe()
         flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe"]
         flags += ["--no-first-run", "--disable-background-networking", f"--user-data-dir={self.folder.name}"]
+        flags += [f"--force-device-scale-factor={density}"]
 
         def pipes():  # Chromium reads commands from descriptor 3 and answers on 4
             for source, target in ((os.dup(read), 3), (os.dup(write), 4)):
@@ -100,7 +104,7 @@ class Browser:
 
     def open(self, path, width=1280, height=900, dark=False):
         """Load a file; the seconds until its load event and the frame after it."""
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        size = {"width": width, "height": height, "deviceScaleFactor": 0, "mobile": False}  # 0: as the flag says
         self.call("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
