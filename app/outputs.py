@@ -1,10 +1,27 @@
 """Results are written beside their target and renamed, so that nobody reads half a file."""
 
+import errno
 import os
 import tempfile
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..refimpl.errors import BadInput
+
+UNWRITABLE = {
+    errno.ENOSPC: "make room or choose another disk",
+    errno.EDQUOT: "make room or choose another disk",
+    errno.EFBIG: "choose another disk: this one cannot hold files of that size",
+    errno.ENOENT: "its folder is gone, make it again",
+    errno.ENOTDIR: "its folder is gone, make it again",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EACCES: "choose another folder",
+    errno.EPERM: "choose another folder",
+    errno.EROFS: "choose another folder",
+    errno.EISDIR: "choose another name",
+    errno.EINVAL: "choose another name",
+    errno.EIO: "check the disk",
+}
 
 
 def check_output(path, *sources):
@@ -45,20 +62,54 @@ def write_bytes(path, content):
     BadInput
         When its folder does not exist.
     """
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path):
+    """Give a temporary file beside the target, that takes its place when all went well and is gone when not.
+
+    Parameters
+    ----------
+    path : path_like
+
+    Yields
+    ------
+    binary file
+
+    Raises
+    ------
+    BadInput
+        When the folder is missing, cannot be written to or is full, or the name is none.
+
+    Examples
+    --------
+    >>> folder = tempfile.mkdtemp()
+    >>> with replacing(os.path.join(folder, "a.txt")) as file:
+    ...     file.write(b"whole")
+    5
+    >>> os.listdir(folder)
+    ['a.txt']
+    """
     path = Path(path)
-    check_output(path)
     try:
+        check_output(path)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".karat-")
     except OSError as error:
         raise BadInput(f"{path} cannot be written ({error.strerror}); choose another folder") from None
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
+        with os.fdopen(handle, "w+b") as file:
+            yield file
+            file.flush()
             os.fsync(file.fileno())
         mask = os.umask(0)
         os.umask(mask)
         os.chmod(temporary, 0o666 & ~mask)  # mkstemp made it private
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):  # the folder may be gone with it
+            Path(temporary).unlink()
+        if isinstance(error, OSError) and error.errno in UNWRITABLE:
+            raise BadInput(f"{path} cannot be written ({error.strerror}); {UNWRITABLE[error.errno]}") from None
         raise

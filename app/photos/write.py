@@ -1,0 +1,146 @@
+"""Photographs written: whole or not at all, with everything that their file held and the format can hold."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...refimpl.errors import BadInput
+from ..outputs import replacing
+from .avif_out import write_avif
+from .color import check_color, to_srgb
+from .depth import change_bits
+from .develop import develop
+from .dng import write_dng
+from .heif_out import write_heic
+from .jpeg_out import write_jpeg
+from .limits import check_format, file_bits, suffix_format
+from .metadata import carried
+from .png_out import write_png
+from .tiff_out import write_tiff
+from .webp_out import write_webp
+
+WRITERS = {
+    "JPEG": write_jpeg,
+    "PNG": write_png,
+    "TIFF": write_tiff,
+    "WebP": write_webp,
+    "AVIF": write_avif,
+    "HEIC": write_heic,
+    "RAW": write_dng,
+}
+QUALITY = {"JPEG": 95, "WebP": 95, "AVIF": 90, "HEIC": 90}  # of formats that can lose something
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written.
+
+    Attributes
+    ----------
+    format : str
+    bits : int
+        In the file.
+    notes : tuple of str
+        Sentences about what a person should know: what the format cannot hold, what was rounded.
+    """
+
+    format: str
+    bits: int
+    notes: tuple[str, ...]
+
+
+def write_photo(path, photo, format=None, quality=None, bits="auto", metadata="keep", color="keep"):
+    """Write a photograph to a temporary file beside its target, then rename it.
+
+    Parameters
+    ----------
+    path : path_like
+    photo : Photo
+        Its pixels are final: they are written as they stand.
+    format : str, optional
+        As in `Header`; "RAW" is a linear DNG. The path's suffix says it otherwise.
+    quality : int, optional
+        From 1 to 100; 100 loses nothing in WebP, AVIF and HEIC. Otherwise `QUALITY`.
+    bits : {"auto", 8, 10, 12, 16}
+        "auto" is the smallest depth of the format that loses nothing, or its largest.
+    metadata : {"keep", "strip"}
+    color : {"keep", "srgb"}
+        Keep the numbers and their profile, or convert both to sRGB.
+
+    Returns
+    -------
+    Written
+
+    Raises
+    ------
+    BadInput
+    """
+    format = format or suffix_format(path)
+    height, width, channels = photo.pixels.shape
+    check_format(format, width, height, channels, bits)
+    with replacing(Path(path)) as file:
+        return encode(photo, file, format, quality, bits, metadata, color)
+
+
+def encode(photo, file, format, quality=None, bits="auto", metadata="keep", color="keep"):
+    """Write a photograph into an open file.
+
+    Parameters
+    ----------
+    file : binary file
+        Empty, able to read and seek.
+    photo, format, quality, bits, metadata, color
+        As in `write_photo`.
+
+    Returns
+    -------
+    Written
+
+    Raises
+    ------
+    BadInput
+
+    Examples
+    --------
+    >>> import io, numpy
+    >>> from karat.app.photos.photo import Photo
+    >>> encode(Photo(numpy.zeros((2, 3, 1), numpy.uint16), 10, "HEIC"), io.BytesIO(), "PNG")
+    Written(format='PNG', bits=16, notes=('10 bits were widened to 16: v * 65535 / 1023, to the nearest',))
+    """
+    height, width, channels = photo.pixels.shape
+    check_format(format, width, height, channels, bits)
+    quality = _quality(format, quality)
+    photo, notes = _in_color(photo, format, color)
+    wanted = file_bits(format, photo.bits, bits)
+    if wanted != photo.bits:
+        verb = "widened" if wanted > photo.bits else "rounded"
+        notes += (f"{photo.bits} bits were {verb} to {wanted}: v * {2**wanted - 1} / {photo.most}, to the nearest",)
+    kept = carried(photo, metadata, thumbnail=format not in ("TIFF", "RAW"))
+    pixels = change_bits(photo.pixels, photo.bits, wanted)
+    final = replace(photo, pixels=pixels, bits=wanted, metadata=kept.metadata)
+    left_out = WRITERS[format](file, final, quality)
+    return Written(format, wanted, notes + kept.notes + left_out)
+
+
+def _quality(format, quality):
+    if quality is None:
+        return QUALITY.get(format)
+    if isinstance(quality, bool) or not isinstance(quality, int) or not 1 <= quality <= 100:
+        raise BadInput(f"quality is {quality!r}, expected a whole number from 1 to 100; choose one")
+    return quality
+
+
+def _in_color(photo, format, color):
+    """Give the photograph in the colours that are to be written."""
+    check_color(color)
+    if format == "RAW":
+        if not photo.linear:
+            raise BadInput("the picture is no sensor data, expected it for a linear DNG; choose TIFF or PNG")
+        if color != "keep":
+            raise BadInput("a linear DNG holds the camera's colours, expected color to be kept; choose TIFF for sRGB")
+        return photo, ()
+    if photo.linear:
+        return develop(photo)
+    grey_profile = (photo.metadata.icc or b"")[16:20] == b"GRAY"
+    if color == "srgb" or (format == "WebP" and grey_profile):  # there is no grey for which the profile would hold
+        return to_srgb(photo)
+    return photo, ()
