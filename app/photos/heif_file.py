@@ -1,0 +1,176 @@
+"""HEIC and AVIF: one container (HEIF), two codecs."""
+
+import struct
+
+import numpy as np
+
+from ...refimpl.errors import BadInput
+from .boxes import item_bytes, read_items
+from .found import Found
+from .photo import Metadata, Photo
+from .tags import orientation
+
+CODECS = {"hvc1": "HEIC", "av01": "AVIF"}
+ALPHA = ("urn:mpeg:hevc:2015:auxid:1", "urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", "urn:mpeg:avc:2015:auxid:1")
+DEPTH = ("urn:mpeg:hevc:2015:auxid:2", "urn:mpeg:mpegB:cicp:systems:auxiliary:depth", "urn:mpeg:avc:2015:auxid:2")
+RDF = ("application/rdf+xml", "application/xmp+xml")
+
+
+def inspect(data):
+    """What a HEIC or AVIF says of itself; parameters and errors as in `jpeg_file.inspect`."""
+    try:
+        items = read_items(data)
+    except struct.error:
+        raise BadInput("has boxes that end too early, expected a whole HEIF file; copy or save it again") from None
+    primary = items.items[items.primary]
+    coded = _coded(items, items.primary)
+    form = CODECS.get(coded.kind)
+    if form is None:
+        raise BadInput(f"holds pixels coded as {coded.kind!r}, expected HEVC or AV1; convert it first")
+    if len(primary.property("ispe")) < 12:
+        raise BadInput("does not say its size, expected an ispe property; save it again")
+    width, height = struct.unpack_from(">II", primary.property("ispe"), 4)
+    crop = _crop(primary, width, height)
+    channels, bits = _depth(primary, coded)
+    alpha = [number for number in items.pointing("auxl", items.primary) if _role(items, number) in ALPHA]
+    metadata = _metadata(data, items, primary, coded)
+    extra = {"premultiplied": any(items.primary in items.pointing("prem", number) for number in alpha), "crop": crop}
+    return Found(
+        form, *(crop[2:] if crop else (width, height)), channels + bool(alpha), bits, _orientation(primary), metadata,
+        tuple(_notes(items, primary, metadata)), extra,
+    )  # fmt: skip
+
+
+def _coded(items, number):
+    """The item that holds pixels: itself, or the first tile of a grid."""
+    for _ in range(4):
+        if items.items[number].kind not in ("grid", "iden", "iovl", "tmap"):
+            break
+        below = [ends for name, start, ends in items.references if name == "dimg" and start == number and ends]
+        if not below or below[0][0] not in items.items:
+            break
+        number = below[0][0]
+    return items.items[number]
+
+
+def _depth(primary, coded):
+    """(colour channels, bits) of the codec's own header, or else of the property "pixi"."""
+    hvcc, av1c = coded.property("hvcC"), coded.property("av1C")
+    if len(hvcc) > 18:
+        return (3 if hvcc[16] & 3 else 1), 8 + (hvcc[17] & 7)
+    if len(av1c) > 2:
+        return (1 if av1c[2] & 0x10 else 3), (8 if not av1c[2] & 0x40 else 12 if av1c[2] & 0x20 else 10)
+    pixi = primary.property("pixi") or coded.property("pixi")
+    if len(pixi) > 5:
+        return (3 if pixi[4] >= 3 else 1), pixi[5]
+    raise BadInput("does not say how many bits its pixels have, expected a hvcC or av1C property; save it again")
+
+
+def _crop(primary, width, height):
+    """(left, top, width, height) of the clean aperture, or None; fractions are rounded as libheif does."""
+    clap = primary.property("clap")
+    if len(clap) < 32:
+        return None
+    numbers = struct.unpack_from(">IIIIiIiI", clap)
+    if 0 in numbers[1::2]:
+        return None
+    wide, high, across, down = (a / b for a, b in zip(numbers[::2], numbers[1::2], strict=True))
+    left = round(across + (width - 1) / 2 - (wide - 1) / 2)
+    top = round(down + (height - 1) / 2 - (high - 1) / 2)
+    wide, high = round(wide), round(high)
+    inside = left >= 0 and top >= 0 and wide > 0 and high > 0 and left + wide <= width and top + high <= height
+    return (left, top, wide, high) if inside else None
+
+
+def _orientation(primary):
+    from .turn import composed
+
+    steps = [(name, content[0] & (3 if name == "irot" else 1)) for name, content in primary.properties
+             if name in ("irot", "imir") and content]  # fmt: skip
+    return composed(steps)
+
+
+def _role(items, number):
+    """The name of what an auxiliary picture is for."""
+    return items.items[number].property("auxC")[4:].split(b"\0")[0].decode("latin-1") if number in items.items else ""
+
+
+def _metadata(data, items, primary, coded):
+    found, icc, cicp = {}, None, None
+    for number, item in items.items.items():
+        belongs = number in [
+            start for name, start, ends in items.references if name == "cdsc" and items.primary in ends
+        ]
+        name = "exif" if item.kind == "Exif" else "xmp" if item.mime in RDF else "iptc" if "iptc" in item.mime else ""
+        if name and (belongs or name not in found):
+            content = item_bytes(data, items, number)
+            if content and name == "exif":  # its first four bytes say where it begins
+                content = content[4 + int.from_bytes(content[:4], "big") :].removeprefix(b"Exif\0\0") or None
+            found[name] = content
+    for name, content in [*coded.properties, *primary.properties]:
+        if name == "colr" and content[:4] in (b"prof", b"rICC"):
+            icc = content[4:]
+        if name == "colr" and content[:4] == b"nclx" and len(content) >= 10:
+            cicp = struct.unpack_from(">HHH", content, 4)
+    return Metadata(**found, icc=icc, cicp=None if icc else cicp)
+
+
+def _notes(items, primary, metadata):
+    roles = [_role(items, number) for number in items.pointing("auxl", items.primary)]
+    if "tmap" in items.brands or any("hdrgainmap" in role or "gainmap" in role for role in roles):
+        yield "it holds a gain map for HDR screens, which is left out: the result is the standard picture"
+    if any(role in DEPTH or "depth" in role or "disparity" in role for role in roles):
+        yield "it holds a depth map, which is left out"
+    other = [role for role in roles if "matte" in role]
+    if other:
+        yield f"it holds {len(other)} mattes ({', '.join(role.split(':')[-1] for role in other)}), which are left out"
+    aside = {start for name, start, _ in items.references if name in ("thmb", "auxl")}
+    tiles = {end for name, _, ends in items.references if name == "dimg" for end in ends}
+    pictures = [number for number, item in items.items.items()
+                if item.kind in ("hvc1", "av01", "grid", "iovl", "iden", "unci") and not item.hidden
+                and number not in aside | tiles]  # fmt: skip
+    if len(pictures) > 1:
+        what = "a spatial photo" if "ster" in items.groups else "a file"
+        yield f"it is {what} of {len(pictures)} pictures: the one it names as first is read"
+    if items.moving:
+        yield "it holds a sequence of pictures: its still picture is read"
+    steps = [name for name, _ in primary.properties if name in ("irot", "imir")]
+    if not steps and orientation(metadata.exif) != 1:
+        yield "its EXIF asks for a turn that the file itself does not make: it is ignored, as HEIF says"
+
+
+def decode(data, found):
+    """Its photo, upright; parameters as in `jpeg_file.decode`."""
+    from .pillow_pixels import finished, unmultiplied
+
+    if found.format == "HEIC":
+        return _decode_heic(data, found)
+    import imagecodecs
+
+    pixels = imagecodecs.avif_decode(data, 0, numthreads=2)  # libavif turns nothing, and divides alpha out
+    pixels = pixels.reshape(*pixels.shape[:2], -1)  # (H, W, C)
+    if found.extra["crop"]:
+        left, top, width, height = found.extra["crop"]
+        pixels = pixels[top : top + height, left : left + width]
+    return finished(unmultiplied(pixels, 2**found.bits - 1) if found.extra["premultiplied"] else pixels, found)
+
+
+def _decode_heic(data, found):
+    import pillow_heif
+
+    from .pillow_pixels import unmultiplied
+
+    file = pillow_heif.open_heif(data, convert_hdr_to_8bit=False, hdr_to_16bit=False)
+    image = file[file.primary_index]
+    image.load()
+    mode, _, depth = image.mode.partition(";")
+    bits = int(depth or 8)
+    if bits not in (8, 10, 12, 16):
+        raise BadInput(f"has {bits} bits a channel, expected 8, 10, 12 or 16; convert it first")
+    pixels = np.asarray(image)
+    pixels = pixels.reshape(*pixels.shape[:2], -1)  # (H, W, C)
+    if mode == "RGBa":
+        pixels = unmultiplied(pixels, 2**bits - 1)
+    if found.channels < pixels.shape[2] and found.channels in (1, 2):  # grey that was decoded as RGB
+        pixels = pixels[:, :, [0, -1][: found.channels]]
+    return Photo(np.ascontiguousarray(pixels), bits, "HEIC", found.metadata, found.notes)  # libheif has turned it

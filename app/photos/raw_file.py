@@ -1,0 +1,129 @@
+"""Raw files of cameras through LibRaw: linear numbers of the sensor, never the preview that lies beside them.
+
+Choices, and why:
+
+* All 16 bits, linear: gamma (1, 1), no brightening. 0 is the sensor's black, 65535 its white level; the file's picture
+  does not change the scale (LibRaw would stretch it by what it finds), so that a series stays a series.
+* The sensor's own colours, and no white balance multiplied in: nothing is clipped, and both stay a matter of taste. What
+  the camera measured is kept as data, as a DNG does it (AsShotNeutral, ColorMatrix1).
+* AHD demosaicing, LibRaw's default; no denoising, no sharpening, no correction of lenses.
+* LibRaw turns the picture as the camera says.
+"""
+
+import io
+
+import numpy as np
+
+from ...refimpl.errors import BadInput
+from .found import Found
+from .photo import Metadata, Photo
+from .tags import BIG, CLASSIC, COMPRESSION, LENGTH, MAKE, MODEL, PHOTOMETRIC, SUBFILE, VARIANTS, WIDTH, Tags
+from .tiff_file import metadata
+
+DNG_VERSION, CFA, LINEAR_RAW = 50706, 32803, 34892
+COMPRESSIONS = {262, 32767, 32769, 32770, 32772, 32867, 34713, 65000, 65535}  # of Kodak, Sony, Samsung, Nikon, Pentax
+RGB = ("R", "G", "B")
+
+
+def is_raw(data):
+    """Whether a TIFF structure holds a sensor's data.
+
+    Parameters
+    ----------
+    data : bytes-like
+    """
+    tags = Tags(data)
+    if DNG_VERSION in tags.first or bytes(data[8:10]) == b"CR":
+        return True
+    for folder in tags.folders:
+        if tags.number(PHOTOMETRIC, 0, folder) in (CFA, LINEAR_RAW):
+            return True
+        if tags.number(COMPRESSION, 1, folder) in COMPRESSIONS:
+            return True
+    return bool(tags.text(MAKE)) and _larger_than_said(data, tags)
+
+
+def _larger_than_said(data, tags):
+    """Whether LibRaw finds a picture where the first folder is only its preview, as in some older raw files."""
+    try:
+        with _opened(data) as raw:
+            said = int(tags.number(WIDTH)) * int(tags.number(LENGTH))
+            return tags.number(SUBFILE) & 1 or raw.sizes.width * raw.sizes.height > 2 * said
+    except BadInput:
+        return False
+
+
+def _opened(data):
+    import rawpy
+
+    raw = rawpy.RawPy()
+    try:
+        raw.open_buffer(io.BytesIO(data))
+    except rawpy.LibRawError as error:
+        raw.close()
+        reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
+        raise BadInput(
+            f"cannot be read as a raw photograph ({reason}), expected one LibRaw knows; convert it to DNG"
+        ) from None
+    return raw
+
+
+def inspect(data):
+    """What a raw file says of itself; parameters and errors as in `jpeg_file.inspect`."""
+    with _opened(data) as raw:
+        width, height = _size(raw.sizes)
+        channels = raw.num_colors
+        if channels not in (1, 3):
+            raise BadInput(
+                f"comes from a sensor with {channels} colours, expected 1 or 3; develop it with its maker's program"
+            )
+        camera = _camera(raw)
+    kept = Metadata()
+    if bytes(data[:4]) in CLASSIC + BIG + VARIANTS:
+        tags = Tags(data)
+        kept = metadata(tags, tags.first)
+        camera |= {"make": tags.text(MAKE), "model": tags.text(MODEL)}
+    return Found("RAW", width, height, channels, 16, 1, Metadata(kept.exif, kept.xmp, kept.iptc), (), camera)
+
+
+def _size(sizes):
+    """(width, height) upright; where pixels are not square LibRaw stretches the shorter side."""
+    width, height, aspect = sizes.iwidth, sizes.iheight, sizes.pixel_aspect
+    if aspect < 0.995:
+        height = int(height / aspect + 0.5)
+    elif aspect > 1.005:
+        width = int(width * aspect + 0.5)
+    return (height, width) if sizes.flip & 4 else (width, height)
+
+
+def _camera(raw):
+    """What a DNG has to say about colours: plain numbers, None where the file does not say."""
+    balance = [float(value) for value in raw.camera_whitebalance]
+    matrix = np.asarray(raw.rgb_xyz_matrix, float)[: max(3, raw.num_colors)]  # (3, 3), XYZ to camera
+    balanced = all(np.isfinite(value) and value > 0 for value in balance[:3])
+    return {
+        "white_balance": balance if balanced else None,
+        "daylight_balance": [float(value) for value in raw.daylight_whitebalance],
+        "as_shot_neutral": [balance[1] / value for value in balance[:3]] if balanced else None,
+        "xyz_to_camera": matrix.tolist() if np.isfinite(matrix).all() and matrix.any() else None,
+        "black_level": [int(value) for value in raw.black_level_per_channel],
+        "white_level": int(raw.white_level),
+        "colors": raw.color_desc.decode("ascii", "replace"),
+    }
+
+
+def decode(data, found):
+    """Its photo, upright; parameters as in `jpeg_file.decode`."""
+    import rawpy
+
+    with _opened(data) as raw:
+        try:
+            pixels = raw.postprocess(
+                gamma=(1, 1), no_auto_bright=True, output_bps=16, output_color=rawpy.ColorSpace.raw,
+                user_wb=[1.0] * 4, adjust_maximum_thr=0.0,
+            )  # fmt: skip
+        except rawpy.LibRawError as error:
+            reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
+            raise BadInput(f"is damaged ({reason}), expected a whole raw photograph; copy it again") from None
+    pixels = pixels.reshape(*pixels.shape[:2], -1)[..., : found.channels]  # (H, W, C)
+    return Photo(np.ascontiguousarray(pixels), 16, "RAW", found.metadata, found.notes, linear=True, camera=found.extra)
