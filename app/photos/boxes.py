@@ -1,4 +1,4 @@
-"""The boxes of HEIF and AVIF: which items there are, what describes them and where their bytes lie (ISO/IEC 23008-12)."""
+"""The boxes of HEIF and AVIF (ISO/IEC 23008-12): which items there are, what describes them, where their bytes lie."""
 
 import struct
 from dataclasses import dataclass, field

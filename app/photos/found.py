@@ -37,7 +37,7 @@ class Found:
     channels: int
     bits: int
     orientation: int = 1
-    metadata: Metadata = Metadata()
+    metadata: Metadata = field(default_factory=Metadata)
     notes: tuple[str, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
 

@@ -34,11 +34,21 @@ def inspect(data):
     channels, bits = _depth(primary, coded)
     alpha = [number for number in items.pointing("auxl", items.primary) if _role(items, number) in ALPHA]
     metadata = _metadata(data, items, primary, coded)
-    extra = {"premultiplied": any(items.primary in items.pointing("prem", number) for number in alpha), "crop": crop}
+    extra = {
+        "premultiplied": any(items.primary in items.pointing("prem", number) for number in alpha),
+        "crop": crop,
+        "turned": bool(_turns(primary)),
+    }
     return Found(
-        form, *(crop[2:] if crop else (width, height)), channels + bool(alpha), bits, _orientation(primary), metadata,
-        tuple(_notes(items, primary, metadata)), extra,
-    )  # fmt: skip
+        form,
+        *(crop[2:] if crop else (width, height)),
+        channels + bool(alpha),
+        bits,
+        _orientation(primary, metadata.exif),
+        metadata,
+        tuple(_notes(items, primary, metadata)),
+        extra,
+    )
 
 
 def _coded(items, number):
@@ -82,12 +92,20 @@ def _crop(primary, width, height):
     return (left, top, wide, high) if inside else None
 
 
-def _orientation(primary):
+def _turns(primary):
+    """The turns that the file itself makes, in their order."""
+    return [
+        (name, content[0] & (3 if name == "irot" else 1))
+        for name, content in primary.properties
+        if name in ("irot", "imir") and content
+    ]
+
+
+def _orientation(primary, exif):
+    """How the picture is turned; EXIF counts only where the file itself says nothing: otherwise it would turn twice."""
     from .turn import composed
 
-    steps = [(name, content[0] & (3 if name == "irot" else 1)) for name, content in primary.properties
-             if name in ("irot", "imir") and content]  # fmt: skip
-    return composed(steps)
+    return composed(_turns(primary)) if _turns(primary) else orientation(exif)
 
 
 def _role(items, number):
@@ -101,7 +119,7 @@ def _metadata(data, items, primary, coded):
         belongs = number in [
             start for name, start, ends in items.references if name == "cdsc" and items.primary in ends
         ]
-        name = "exif" if item.kind == "Exif" else "xmp" if item.mime in RDF else "iptc" if "iptc" in item.mime else ""
+        name = "exif" if item.kind == "Exif" else "xmp" if item.mime in RDF else "iptc" if item.kind == "iptc" else ""
         if name and (belongs or name not in found):
             content = item_bytes(data, items, number)
             if content and name == "exif":  # its first four bytes say where it begins
@@ -134,9 +152,8 @@ def _notes(items, primary, metadata):
         yield f"it is {what} of {len(pictures)} pictures: the one it names as first is read"
     if items.moving:
         yield "it holds a sequence of pictures: its still picture is read"
-    steps = [name for name, _ in primary.properties if name in ("irot", "imir")]
-    if not steps and orientation(metadata.exif) != 1:
-        yield "its EXIF asks for a turn that the file itself does not make: it is ignored, as HEIF says"
+    if not _turns(primary) and orientation(metadata.exif) != 1:
+        yield "it does not turn its picture itself: it was turned as its EXIF says"
 
 
 def decode(data, found):
@@ -159,6 +176,7 @@ def _decode_heic(data, found):
     import pillow_heif
 
     from .pillow_pixels import unmultiplied
+    from .turn import turn
 
     file = pillow_heif.open_heif(data, convert_hdr_to_8bit=False, hdr_to_16bit=False)
     image = file[file.primary_index]
@@ -173,4 +191,6 @@ def _decode_heic(data, found):
         pixels = unmultiplied(pixels, 2**bits - 1)
     if found.channels < pixels.shape[2] and found.channels in (1, 2):  # grey that was decoded as RGB
         pixels = pixels[:, :, [0, -1][: found.channels]]
-    return Photo(np.ascontiguousarray(pixels), bits, "HEIC", found.metadata, found.notes)  # libheif has turned it
+    if not found.extra["turned"]:  # what the file itself asks for, libheif has done
+        pixels = turn(pixels, found.orientation)
+    return Photo(np.ascontiguousarray(pixels), bits, "HEIC", found.metadata, found.notes)

@@ -36,7 +36,7 @@ def segments(data):
 
 
 def joined_profile(pieces):
-    """The ICC profile of the segments' contents, each with its number and how many there are; None when one is missing."""
+    """The ICC profile of numbered pieces, each with its number and how many there are; None when one is missing."""
     pieces = sorted(piece for piece in pieces if len(piece) > 2)
     numbers = [piece[0] for piece in pieces]
     whole = pieces and numbers == list(range(1, len(pieces) + 1)) and pieces[0][1] == len(pieces)

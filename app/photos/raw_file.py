@@ -2,10 +2,10 @@
 
 Choices, and why:
 
-* All 16 bits, linear: gamma (1, 1), no brightening. 0 is the sensor's black, 65535 its white level; the file's picture
-  does not change the scale (LibRaw would stretch it by what it finds), so that a series stays a series.
-* The sensor's own colours, and no white balance multiplied in: nothing is clipped, and both stay a matter of taste. What
-  the camera measured is kept as data, as a DNG does it (AsShotNeutral, ColorMatrix1).
+* All 16 bits, linear: gamma (1, 1), no brightening. 0 is the sensor's black, 65535 its white level. LibRaw would
+  stretch this by what a picture holds; it may not, so that a series stays a series.
+* The sensor's own colours, and no white balance multiplied in: nothing is clipped, and both stay a matter of taste.
+  What the camera measured is kept as data, as a DNG does it (AsShotNeutral, ColorMatrix1).
 * AHD demosaicing, LibRaw's default; no denoising, no sharpening, no correction of lenses.
 * LibRaw turns the picture as the camera says.
 """
@@ -22,7 +22,7 @@ from .tiff_file import metadata
 
 DNG_VERSION, CFA, LINEAR_RAW = 50706, 32803, 34892
 COMPRESSIONS = {262, 32767, 32769, 32770, 32772, 32867, 34713, 65000, 65535}  # of Kodak, Sony, Samsung, Nikon, Pentax
-RGB = ("R", "G", "B")
+MATRICES, D65 = ((50721, 50778), (50722, 50779)), 21  # ColorMatrix with its illuminant, as EXIF numbers light
 
 
 def is_raw(data):
@@ -82,7 +82,7 @@ def inspect(data):
     if bytes(data[:4]) in CLASSIC + BIG + VARIANTS:
         tags = Tags(data)
         kept = metadata(tags, tags.first)
-        camera |= {"make": tags.text(MAKE), "model": tags.text(MODEL)}
+        camera |= {"make": tags.text(MAKE), "model": tags.text(MODEL), **_dng_matrix(tags)}
     return Found("RAW", width, height, channels, 16, 1, Metadata(kept.exif, kept.xmp, kept.iptc), (), camera)
 
 
@@ -106,10 +106,22 @@ def _camera(raw):
         "daylight_balance": [float(value) for value in raw.daylight_whitebalance],
         "as_shot_neutral": [balance[1] / value for value in balance[:3]] if balanced else None,
         "xyz_to_camera": matrix.tolist() if np.isfinite(matrix).all() and matrix.any() else None,
+        "illuminant": D65,
         "black_level": [int(value) for value in raw.black_level_per_channel],
         "white_level": int(raw.white_level),
         "colors": raw.color_desc.decode("ascii", "replace"),
     }
+
+
+def _dng_matrix(tags):
+    """What a DNG itself says of its colours: the matrix for daylight, or else the one it has."""
+    found = {}
+    for matrix, illuminant in MATRICES:
+        if matrix in tags.first and len(tags.first[matrix].numbers) == 9:
+            kind = int(tags.number(illuminant, 0))
+            rows = np.reshape(tags.first[matrix].numbers, (3, 3)).astype(float).tolist()
+            found[kind] = {"xyz_to_camera": rows, "illuminant": kind}
+    return found.get(D65) or next(iter(found.values()), {})
 
 
 def decode(data, found):

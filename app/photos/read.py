@@ -18,7 +18,8 @@ RAW_MARKS = {
 OTHERS = {
     b"GIF8": "a GIF", b"BM": "a BMP", b"8BPS": "a Photoshop document", b"%PDF": "a PDF", b"\xff\x0a": "a JPEG XL",
     b"\0\0\0\x0cJXL ": "a JPEG XL", b"\0\0\0\x0cjP  ": "a JPEG 2000", b"v/1\x01": "an OpenEXR", b"<svg": "an SVG",
-    b"PK\x03\x04": "a ZIP archive", b"\0\0\x01\0": "an icon", b"\x1aE\xdf\xa3": "a film", b"#?RADIANCE": "a Radiance picture",
+    b"PK\x03\x04": "a ZIP archive", b"\0\0\x01\0": "an icon", b"\x1aE\xdf\xa3": "a film",
+    b"#?RADIANCE": "a Radiance picture",
 }  # fmt: skip
 
 
@@ -104,10 +105,10 @@ def _mapped(path):
         raise BadInput(_damaged(name, kind, error)) from None
 
 
-def printable(text):
+def printable(text, most=300):
     """A text in one line that can be printed: names may hold anything but / and zero bytes."""
     text = "".join(c if c.isprintable() else "?" for c in text)
-    return text if len(text) <= 200 else f"{text[:200]}..."
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _damaged(name, kind, error):
@@ -146,7 +147,7 @@ def read_header(path, pixels=PIXELS) -> Header:
         return _inspected(data, kind, pixels)[1].header
 
 
-def read_photo(path, pixels=PIXELS) -> Photo:
+def read_photo(path, pixels=PIXELS, before=lambda found, size: None) -> Photo:
     """Read a photograph in this process; files from elsewhere are better read by `decoder.Decoder`.
 
     Parameters
@@ -154,6 +155,8 @@ def read_photo(path, pixels=PIXELS) -> Photo:
     path : path_like
     pixels : int
         How many it may have at most.
+    before : callable
+        Called with what the file says of itself (`Found`) and its size in bytes, before anything is decoded.
 
     Returns
     -------
@@ -171,6 +174,7 @@ def read_photo(path, pixels=PIXELS) -> Photo:
     """
     with _mapped(path) as (data, kind):
         family, found = _inspected(data, kind, pixels)
+        before(found, len(data))
         photo = family.decode(data, found)
         check_size(photo.pixels.shape[1], photo.pixels.shape[0], pixels)
         return photo

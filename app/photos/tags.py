@@ -113,7 +113,7 @@ class Tags:
         )
 
     def folder(self, offset):
-        """The tags at an offset as a dict, or None when none can stand there; entries that point outside are left out."""
+        """The tags at an offset, or None when none can stand there; entries that point outside are left out."""
         count = self._unpack("Q" if self.big else "H", offset)
         entry, start = (20, offset + 8) if self.big else (12, offset + 2)
         if offset < 8 or not 0 <= count <= MOST_TAGS or start + entry * count > len(self.data):
