@@ -18,6 +18,7 @@ FORMATS = ("JPEG", "PNG", "TIFF", "WebP", "AVIF", "HEIC", "RAW")
 BITS = (8, 10, 12, 16)
 TEXT = 2**20  # bytes of an answer's JSON
 PIECE = 2**20  # bytes that are taken from the socket at a time
+SLOW = "took more than {:g} s to decode, expected less; leave it out or allow more time"
 NONSENSE = "got an answer from its decoder that cannot be right, expected a photograph; leave the file out"
 
 
@@ -44,9 +45,7 @@ class Line:
     def _hurry(self):
         left = self.end - time.monotonic()
         if left <= 0:
-            raise NoAnswer(
-                f"took more than {self.seconds:g} s to decode, expected less; leave it out or allow more time"
-            )
+            raise NoAnswer(SLOW.format(self.seconds))
         self.connection.settimeout(left)
 
     def send(self, content):
@@ -102,7 +101,7 @@ class Line:
         except subprocess.TimeoutExpired:
             return NONSENSE
         if code == -signal.SIGXCPU:
-            return f"took more than {self.seconds:g} s to decode, expected less; leave it out or allow more time"
+            return SLOW.format(self.seconds)
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         return f"ended its decoder ({how}), expected a file that can be decoded; save it again or leave it out"
 
@@ -145,9 +144,8 @@ def understood_photo(said, line, pixels):
     notes, cicp, sizes = said["notes"], said["cicp"], said["blobs"]
     _checked(isinstance(notes, list) and all(isinstance(note, str) and note.isprintable() for note in notes))
     _checked(cicp is None or (len(cicp) == 3 and all(type(n) is int and 0 <= n < 65536 for n in cicp)))
-    _checked(
-        set(sizes) <= {"exif", "xmp", "iptc", "icc"} and _plain(said["camera"]) and isinstance(said["camera"], dict)
-    )
+    _checked(set(sizes) <= {"exif", "xmp", "iptc", "icc"})
+    _checked(isinstance(said["camera"], dict) and _plain(said["camera"]))
     blobs = {name: line.bytes(size) for name, size in sizes.items()}
     array = np.empty((height, width, channels), np.uint8 if bits == 8 else np.uint16)  # (H, W, C)
     line.fill(array)

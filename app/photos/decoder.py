@@ -1,9 +1,9 @@
 """Photographs from anywhere are decoded in a child process: what its decoders do wrong happens to it alone.
 
 The child is kept warm, may take so much memory and time, and is replaced when it dies. Its answers are as little to be
-trusted as the files: JSON and bytes of stated lengths, never pickles. Pixels come through the socket and not through shared
-memory: nothing is left behind whoever dies, a child cannot take pages away under its parent's eyes (SIGBUS), a small
-/dev/shm does not matter, and 24 megapixels take 30 ms.
+trusted as the files: JSON and bytes of stated lengths, never pickles. Pixels come through the socket and not
+through shared memory: nothing is left behind whoever dies, a child cannot take pages away under its parent's eyes
+(SIGBUS), and a small /dev/shm does not matter.
 """
 
 import json
@@ -29,11 +29,8 @@ from karat.app.photos.decoder_child import main
 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
     main(socket.socket(fileno=0), int(sys.argv[1]), float(sys.argv[2]))
 """
-ENVIRONMENT = {
-    "MALLOC_ARENA_MAX": "2",
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": str(min(4, os.cpu_count() or 1)),
-}
+THREADS = str(min(4, os.cpu_count() or 1))
+ENVIRONMENT = {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": THREADS}
 
 
 class Decoder:

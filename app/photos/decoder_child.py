@@ -9,10 +9,9 @@ import json
 import os
 import socket
 import struct
-import sys
-from dataclasses import asdict
 
 BASE = 2**29  # bytes of address space that libraries, threads and metadata may take beside the pixels
+MEMORY = "a file needs more memory than it may have; allow more, or make it smaller"
 THREADS = 4  # that a library may keep busy: its processor time may be so much longer than the parent waits
 # bytes of address space for each pixel, measured as the peak over 24 megapixels and doubled (tests/test_decoder.py)
 EACH = {"JPEG": 16, "PNG": 24, "TIFF": 48, "WebP": 24, "AVIF": 48, "HEIC": 48, "RAW": 96}
@@ -57,9 +56,8 @@ def allow(memory):
     def check(found, size):
         needed = address_space() + predicted(found, size)
         if memory and needed > memory:
-            raise BadInput(
-                f"may need {needed / 1e9:.1f} GB to be decoded, expected at most {memory / 1e9:.1f} GB; allow more memory"
-            )
+            most = f"{memory / 1e9:.1f} GB"
+            raise BadInput(f"may need {needed / 1e9:.1f} GB to be decoded, expected at most {most}; allow more memory")
         limit("RLIMIT_AS", needed)
 
     return check
@@ -81,7 +79,7 @@ def answer(request, memory):
     try:
         path, most = os.fsdecode(bytes.fromhex(request["path"])), request["pixels"]
         if request["what"] == "header":
-            return {"header": asdict(read.read_header(path, most))}, []
+            return {"header": vars(read.read_header(path, most))}, []
         photo = read.read_photo(path, most, allow(memory))
     except BadInput as error:
         return {"error": str(error)}, []
@@ -97,7 +95,7 @@ def answer(request, memory):
         "linear": photo.linear,
         "camera": photo.camera,
     }
-    return {"photo": described}, [*blobs.values(), memoryview(photo.pixels).cast("B")]
+    return {"photo": described}, [*blobs.values(), photo.pixels.data.cast("B")]
 
 
 def send(connection, described, blobs):
@@ -152,8 +150,3 @@ def prepare():
     from . import read
 
     return read
-
-
-if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        main(socket.socket(fileno=0), int(sys.argv[1]), float(sys.argv[2]))

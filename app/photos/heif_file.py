@@ -35,9 +35,9 @@ def inspect(data):
     alpha = [number for number in items.pointing("auxl", items.primary) if _role(items, number) in ALPHA]
     metadata = _metadata(data, items, primary, coded)
     extra = {
-        "premultiplied": any(items.primary in items.pointing("prem", number) for number in alpha),
         "crop": crop,
         "turned": bool(_turns(primary)),
+        "moving": items.moving or "avis" in items.brands,
     }
     return Found(
         form,
@@ -130,6 +130,7 @@ def _metadata(data, items, primary, coded):
             icc = content[4:]
         if name == "colr" and content[:4] == b"nclx" and len(content) >= 10:
             cicp = struct.unpack_from(">HHH", content, 4)
+            cicp = None if cicp == (2, 2, 2) else cicp  # "unspecified"
     return Metadata(**found, icc=icc, cicp=None if icc else cicp)
 
 
@@ -158,18 +159,23 @@ def _notes(items, primary, metadata):
 
 def decode(data, found):
     """Its photo, upright; parameters as in `jpeg_file.decode`."""
-    from .pillow_pixels import finished, unmultiplied
+    from .pillow_pixels import finished, pillow_pixels
 
     if found.format == "HEIC":
         return _decode_heic(data, found)
-    import imagecodecs
+    if found.bits == 8:
+        pixels = pillow_pixels(data, "AVIF")  # libavif turns and crops nothing, and divides alpha out
+    elif found.extra["moving"]:  # imagecodecs 2026.3 writes beyond its buffer when it reads one picture of several
+        raise BadInput(f"is a sequence of pictures of {found.bits} bits, expected a still picture; take one out of it")
+    else:
+        import imagecodecs
 
-    pixels = imagecodecs.avif_decode(data, 0, numthreads=2)  # libavif turns nothing, and divides alpha out
-    pixels = pixels.reshape(*pixels.shape[:2], -1)  # (H, W, C)
+        pixels = imagecodecs.avif_decode(data, numthreads=2)
+        pixels = pixels.reshape(*pixels.shape[:2], -1)  # (H, W, C)
     if found.extra["crop"]:
         left, top, width, height = found.extra["crop"]
         pixels = pixels[top : top + height, left : left + width]
-    return finished(unmultiplied(pixels, 2**found.bits - 1) if found.extra["premultiplied"] else pixels, found)
+    return finished(pixels, found)
 
 
 def _decode_heic(data, found):

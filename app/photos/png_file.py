@@ -29,6 +29,17 @@ def chunks(data):
         place += 12 + size
 
 
+def bare(data):
+    """The file with nothing but its pixels: decoders refuse files for their texts, which are read here."""
+    parts, place = [bytes(data[:8])], 8
+    while place + 12 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, place)
+        if kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
+            parts.append(bytes(data[place : place + 12 + size]))
+        place = len(data) if kind == b"IEND" else place + 12 + size
+    return b"".join(parts)
+
+
 def unpacked(content):
     """zlib's content, or None when it is damaged or larger than metadata may be."""
     decompressor = zlib.decompressobj()
@@ -77,7 +88,7 @@ def inspect(data):
     exif = _exif(kept, texts)
     metadata = Metadata(exif, texts.get(XMP_KEY.lower()), _iptc(texts), _profile(kept), _cicp(kept))
     channels = CHANNELS[kind]
-    if kind == PALETTE and _grey(kept.get(b"PLTE", b"")):
+    if kind == PALETTE and _grey(kept.get(b"PLTE", b"")) and b"iCCP" not in kept:
         channels = 1
     channels += b"tRNS" in kept and channels in (1, 3)
     extra = {"depth": depth, "kind": kind, "transparent": kept.get(b"tRNS")}
@@ -124,11 +135,11 @@ def decode(data, found):
     from .pillow_pixels import finished, pillow_pixels
 
     if found.bits == 8:
-        pixels = pillow_pixels(data, "PNG")
+        pixels = pillow_pixels(bare(data), "PNG")
     else:
         import imagecodecs
 
-        pixels = imagecodecs.png_decode(data)
+        pixels = imagecodecs.png_decode(bare(data))
         pixels = pixels.reshape(*pixels.shape[:2], -1)  # (H, W, C)
     if found.extra["kind"] in (0, 2) and found.extra["transparent"] and pixels.shape[2] in (1, 3):
         pixels = _keyed(pixels, found)

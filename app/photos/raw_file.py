@@ -18,7 +18,7 @@ from ...refimpl.errors import BadInput
 from .found import Found
 from .photo import Metadata, Photo
 from .tags import BIG, CLASSIC, COMPRESSION, LENGTH, MAKE, MODEL, PHOTOMETRIC, SUBFILE, VARIANTS, WIDTH, Tags
-from .tiff_file import metadata
+from .tiff_file import maker_note, metadata
 
 DNG_VERSION, CFA, LINEAR_RAW = 50706, 32803, 34892
 COMPRESSIONS = {262, 32767, 32769, 32770, 32772, 32867, 34713, 65000, 65535}  # of Kodak, Sony, Samsung, Nikon, Pentax
@@ -78,12 +78,12 @@ def inspect(data):
                 f"comes from a sensor with {channels} colours, expected 1 or 3; develop it with its maker's program"
             )
         camera = _camera(raw)
-    kept = Metadata()
+    kept, notes = Metadata(), ()
     if bytes(data[:4]) in CLASSIC + BIG + VARIANTS:
         tags = Tags(data)
-        kept = metadata(tags, tags.first)
+        kept, notes = metadata(tags, tags.first), tuple(maker_note(tags))
         camera |= {"make": tags.text(MAKE), "model": tags.text(MODEL), **_dng_matrix(tags)}
-    return Found("RAW", width, height, channels, 16, 1, Metadata(kept.exif, kept.xmp, kept.iptc), (), camera)
+    return Found("RAW", width, height, channels, 16, 1, Metadata(kept.exif, kept.xmp, kept.iptc), notes, camera)
 
 
 def _size(sizes):

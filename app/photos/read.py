@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ...refimpl.errors import BadInput
+from .color_notes import with_color_notes
 from .found import PIXELS, check_size
 from .photo import Header, Photo
 
@@ -177,4 +178,4 @@ def read_photo(path, pixels=PIXELS, before=lambda found, size: None) -> Photo:
         before(found, len(data))
         photo = family.decode(data, found)
         check_size(photo.pixels.shape[1], photo.pixels.shape[0], pixels)
-        return photo
+        return with_color_notes(photo)

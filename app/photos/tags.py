@@ -100,9 +100,10 @@ class Tags:
             raise BadInput("holds no TIFF structure, expected its byte order mark; save it again")
         self.order, self.big = "<" if mark[:2] == b"II" else ">", mark in BIG
         offset = self._unpack("Q", 8) if self.big else self._unpack("I", 4)
-        self.first = self.folder(offset)
-        if self.first is None:
+        first = self.folder(offset)
+        if first is None:
             raise BadInput(f"has no folder of tags at byte {offset}, expected one; save it again")
+        self.first: dict[int, Tag] = first
         self.chained, self.folders = self._all(offset)
 
     def _unpack(self, code, offset):

@@ -12,6 +12,7 @@ from .photo import Metadata
 from .tags import (
     BITS,
     COMPRESSION,
+    EXIF,
     ICC,
     IPTC,
     LENGTH,
@@ -55,6 +56,7 @@ def inspect(data):
     notes = []
     if len([p for p in tags.chained if not tags.number(SUBFILE, 0, p) & 1]) > 1:
         notes.append(f"it has {len(tags.chained)} pages: the first picture is read")
+    notes += maker_note(tags)
     if samples > colors + bool(alpha):
         notes.append(f"{samples - colors - bool(alpha)} further channels that are not transparency are left out")
     turned = number(ORIENTATION, 1)
@@ -97,6 +99,12 @@ def metadata(tags, page):
     kept = {code: page.get(code) or tags.first.get(code) for code in (XMP, IPTC, ICC, PHOTOSHOP)}
     xmp, iptc, icc, photoshop = (tag.data if tag else None for tag in kept.values())
     return Metadata(exif_block(tags), xmp, iptc or (photoshop and photoshop_iptc(photoshop)) or None, icc)
+
+
+def maker_note(tags):
+    """A note when there is one of the camera's maker: nobody but the maker knows what in it is a place."""
+    below = tags.folder(tags.number(EXIF)) or {}
+    return ["its maker note is copied, but places in the old file that it may name no longer hold"] * (37500 in below)
 
 
 def decode(data, found):
