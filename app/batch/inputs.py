@@ -55,7 +55,7 @@ class Found:
     @property
     def line(self) -> str:
         """What was left alone, for people; empty where nothing was."""
-        return ", ".join(f"{number} {kind}" for kind, number in sorted(self.left.items()))
+        return ", ".join(f"{number} {kind}{'s' * (number > 1)}" for kind, number in sorted(self.left.items()))
 
 
 def find_inputs(arguments, recursive=False, output=None) -> Found:
@@ -90,7 +90,7 @@ def find_inputs(arguments, recursive=False, output=None) -> Found:
     found.sources = sorted(unique.values(), key=lambda source: (os.fsencode(source.relative), os.fsencode(source.path)))
     if not found.sources:
         held = f" ({found.line})" if found.left else ""
-        more = "" if recursive or not found.left["folders"] else ", or add --recursive"
+        more = "" if recursive or not found.left["folder"] else ", or add --recursive"
         names = ", ".join(printable(os.fsdecode(argument)) for argument in arguments) or "nothing"
         raise BadInput(f"{names} holds no photograph{held}, expected one at least; check the path{more}")
     return found
@@ -134,20 +134,20 @@ def _search(folder, relative, recursive, output, found):
     for entry in sorted(_entries(folder), key=lambda entry: os.fsencode(entry.name)):
         place = relative / entry.name
         if entry.name.startswith("."):
-            found.left["hidden files"] += 1
+            found.left["hidden file"] += 1
         elif entry.is_dir(follow_symlinks=False):
             if output is not None and Path(output).is_dir() and os.path.samefile(entry.path, output):
                 found.left["output folder"] += 1
             elif recursive:
                 _search(Path(entry.path), place, recursive, output, found)
             else:
-                found.left["folders"] += 1
-        elif entry.is_dir():
-            found.left["linked folders"] += 1  # they may lead round in circles
+                found.left["folder"] += 1
+        elif os.path.isdir(entry.path):
+            found.left["linked folder"] += 1  # they may lead round in circles
         elif Path(entry.name).suffix.lower() in KNOWN and _is_file_or_gone(entry):
             found.sources.append(Source(Path(entry.path), place))
         else:
-            found.left["other files"] += 1
+            found.left["other file"] += 1
 
 
 def _entries(folder):

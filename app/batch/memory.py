@@ -20,7 +20,7 @@ DECODING = 0.5  # of what the child may take for each pixel: its limits are twic
 PACKED = 3  # a network's numbers: as read, and as kernels want them
 FLOAT = 4
 LIGHT = 5  # arrays in between where light becomes numbers
-ALPHA = 8  # and where colours are continued below what is transparent
+ALPHA = 6  # and where colours are continued below what is transparent
 STRIP = 256  # rows that become floats of 8 bytes at a time
 
 
@@ -151,6 +151,7 @@ def _storing(fast, header, target):
     colours = header.channels - (header.channels % 2 == 0)
     strip = 8 * 3 * colours * STRIP * target.width
     last = target.sizes[-1][0] * target.sizes[-1][1]
+    strip += FLOAT * last if colours == 1 < fast.model.config.channels else 0  # the mean of three colours
     return strip + (FLOAT * (2 * colours * target.width * target.height + last) if target.resampled else 0)
 
 

@@ -68,9 +68,9 @@ def _entry(source, output, alone, wanted, options, fast, decoder):
     try:
         target = plan_size(header.width, header.height, fast.scale, options.scale, options.size)
         bits = file_bits(format, header.bits, options.bits)
-        check_format(format, target.width, target.height, header.channels, options.bits)
         if format == "RAW" and header.format != "RAW":
             raise BadInput("the picture is no sensor data, expected it for a linear DNG; choose TIFF or PNG")
+        check_format(format, target.width, target.height, header.channels, options.bits)
         needs = predict(fast, header, target, format, bits, options, file_size)
     except BadInput as error:
         return Refused(source, f"{name}: {error}", fatal=True)
