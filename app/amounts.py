@@ -50,7 +50,7 @@ def spoken_seconds(number):
     Examples
     --------
     >>> spoken_seconds(0.31), spoken_seconds(95), spoken_seconds(7300)
-    ('0.3 s', '1 min 35 s', '2 h 2 min')
+    ('0.3 s', '1 min 35 s', '2 h 1 min')
     """
     if number < 60:
         return f"{number:.1f} s" if number < 10 else f"{number:.0f} s"

@@ -85,7 +85,7 @@ def temporary(path: Path) -> Path:
     Examples
     --------
     >>> temporary(Path("out/a.png")).name
-    '.karat-07c2195fa39b4fb4.part'
+    '.karat-7f071235805fbf58.part'
     """
     return path.parent / f"{PREFIX}{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}{SUFFIX}"
 

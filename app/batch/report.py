@@ -1,8 +1,8 @@
 """A job's plan and its end, for people and for programs."""
 
 import json
+from importlib.metadata import version
 
-from ... import __version__
 from ..amounts import spoken_bytes, spoken_seconds
 from ..outputs import replacing
 from ..photos.read import printable
@@ -64,7 +64,7 @@ def end_line(plan: Plan, done) -> str:
 
 def as_json(plan: Plan, done=None, seconds=None) -> dict:
     """All of it, for programs; ``done`` is None where it was only planned."""
-    held = {"karat": __version__, "planned_only": done is None, "ok": len(plan.items) == len(plan.entries)}
+    held = {"karat": version("karat"), "planned_only": done is None, "ok": len(plan.items) == len(plan.entries)}
     images = {id(entry): _planned(entry) for entry in plan.entries}
     for item, time in zip(plan.entries, seconds or [None] * len(plan.entries), strict=True):
         images[id(item)]["predicted_seconds"] = None if time is None else round(time, 2)

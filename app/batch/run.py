@@ -3,8 +3,8 @@
 import os
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 
-from ... import __version__
 from ..photos.read import printable
 from .manifest import Manifest, file_hash, manifest_path, proven, read_manifests
 from .names import temporary
@@ -155,7 +155,7 @@ class _Book:
             "input_sha256": read,
             "weights_sha256": self.weights,
             "options": self.options.lasting() | planned,
-            "karat": __version__,
+            "karat": version("karat"),
         }
 
 
