@@ -1,5 +1,6 @@
 """``karat upscale``."""
 
+import gc
 import sys
 from contextlib import ExitStack
 
@@ -67,6 +68,8 @@ class _Talk:
         """Predict times where somebody will read them, print the table of a dry run, begin the bars."""
         several, seconds = len(plan.items) > 1, None
         self.lone = plan.found.lone
+        if several:
+            gc.enable()  # a quick start has left it out, and many photographs would leave much behind
         if self.ways.dry_run or several:
             from .speed import predicted_seconds
 

@@ -15,7 +15,10 @@ from ..photos.size import Target
 BASE = 150_000_000  # Python, NumPy, numba and the kernels
 CHILD = 60_000_000  # the child that decodes, and its libraries, between two pictures
 LIBRARY = {"HEIC": 40_000_000, "AVIF": 20_000_000, "RAW": 20_000_000, "TIFF": 20_000_000}  # loaded with the format
-ENCODING = {"JPEG": 3, "PNG": 3, "WebP": 8, "AVIF": 30, "HEIC": 30, "TIFF": 0.1, "RAW": 0.1}  # for each pixel
+# for each RGB pixel while it is encoded, at 8 bits and at more: copies, the encoder's own, and the file's bytes
+ENCODING = {"JPEG": (5, 5), "PNG": (6, 6), "WebP": (17, 17), "AVIF": (28, 39), "HEIC": (16, 30)}
+ENCODER = {"HEIC": 140_000_000}  # whatever the picture's size
+ENCODING |= {"TIFF": (0.2, 0.2), "RAW": (0.2, 0.2)}  # strip by strip
 DECODING = 0.5  # of what the child may take for each pixel: its limits are twice what was measured
 PACKED = 3  # a network's numbers: as read, and as kernels want them
 FLOAT = 4
@@ -157,5 +160,6 @@ def _storing(fast, header, target):
 
 def _encoding(header, enlarged, format, bits):
     """Bytes beside the picture while it is encoded."""
-    copy = header.channels * (1 if bits == 8 else 2) if bits != header.bits or format == "HEIC" else 0
-    return int(enlarged * (ENCODING[format] * max(1, header.channels / 3) + copy))
+    changed = header.channels * (1 if bits == 8 else 2) if bits != header.bits else 0
+    channels = {1: 0.5, 2: 1}.get(header.channels, header.channels / 3)
+    return ENCODER.get(format, 0) + int(enlarged * (ENCODING[format][bits > 8] * channels + changed))
