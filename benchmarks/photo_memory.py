@@ -93,13 +93,13 @@ def one(name, folder):
     if not source.exists():
         width, height = map(str, MEGAPIXELS[size])
         subprocess.run([KARAT.with_name("python"), "-c", MAKE, width, height, source, kind], check=True)
-    command = [KARAT, "upscale", source, "-o", folder / "out", *options]
+    command = [KARAT, "upscale", source, "-o", folder / "out", "--overwrite", *options]
     plan = folder / "plan.json"
     done = subprocess.run([*command, "--dry-run", "--json", plan], stdout=subprocess.DEVNULL)
     if done.returncode:
         return {"refused": True}
     planned = json.loads(plan.read_text())["images"][0]
-    seconds, most, alone = measured([*command, "--overwrite", "--json", folder / "end.json"])
+    seconds, most, alone = measured([*command, "--json", folder / "end.json"])
     ratio = {
         "peak_to_predicted": round(most / planned["memory"], 2),
         "alone_to_predicted": round(alone / planned["memory"], 2),

@@ -86,6 +86,7 @@ def predict(fast, header: Header, target: Target, format: str, bits: int, option
     weights = sum(value.nbytes for value in fast.model.parameters.values())
     still = BASE + PACKED * weights + CHILD + LIBRARY.get(header.format, 0)
     decode = still + here + int(DECODING * EACH[header.format] * pixels) + 2 * size
+    still += here  # the child keeps its last picture until it is asked for the next
     encode = still + LIBRARY.get(format, 0) + result + _encoding(header, enlarged, format, bits)
     beside = still + here + max(_before(fast, header, target), result + _storing(fast, header, target))
     limit = options.max_memory
