@@ -152,6 +152,9 @@ def upscale(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan, and write nothing")] = False,
     json: Json = None,
     compare: Annotated[Path | None, typer.Option(help="also write a page of before and after, NAME.html")] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="with --compare: what the photograph was made smaller from, or a folder")
+    ] = None,
     shard: Annotated[str | None, typer.Option(help="such as 2/8: this machine's part of the job")] = None,
     jobs: Annotated[
         int, typer.Option("--jobs", "--workers", help="processes of one thread, for many small pictures")
@@ -172,7 +175,7 @@ def upscale(
     wanted |= {"halo": halo, "overlap": overlap, "format": format, "quality": quality, "bits": bits}
     wanted |= {"metadata": metadata, "color": color, "tile": tile}
     ways = {"recursive": recursive, "overwrite": overwrite, "resume": resume, "shard": shard, "jobs": jobs}
-    ways |= {"dry_run": dry_run, "json": json, "compare": compare}
+    ways |= {"dry_run": dry_run, "json": json, "compare": compare, "truth": truth}
     with quick_start():
         from .batch.command import run_upscale
 

@@ -364,3 +364,36 @@ def test_raw_files_become_linear_dngs(tmp_path, job, data):
     held = job(data / "camera/colorchart.dng", tmp_path / "out")
     assert held["ok"]
     assert [path.name for path in (tmp_path / "out").glob("*.dng")] == ["colorchart.dng"]
+
+
+def test_a_page_compares_what_was_made_with_the_truth(tmp_path, job):
+    (tmp_path / "truths").mkdir()
+    for i in range(4):
+        small = np.asarray(Image.open(tmp_path / f"in/p{i}.png"))
+        Image.fromarray(small.repeat(2, 0).repeat(2, 1)).save(tmp_path / f"truths/p{i}.tif")
+    page = tmp_path / "page.html"
+    job(compare=page, truth=tmp_path / "truths")
+    text = page.read_text()
+    assert text.count("PSNR") >= 4
+    assert all(f"p{i}.png" in text for i in range(4))
+    job(src=tmp_path / "in/p0.png", dst=tmp_path / "one.png", compare=page, truth=tmp_path / "truths/p0.tif")
+    assert "p1.png" not in page.read_text()
+    job(dst=tmp_path / "more", compare=page)
+    assert "PSNR" not in page.read_text().partition("<main")[2]
+
+
+def test_a_truth_that_fits_nothing_is_refused_before_any_work(tmp_path, job):
+    (tmp_path / "truths").mkdir()
+    page, truth = tmp_path / "page.html", tmp_path / "truths"
+    with pytest.raises(BadInput, match="holds no file called p0"):
+        job(compare=page, truth=truth)
+    shutil.copy(tmp_path / "in/p0.png", truth / "p0.png")
+    with pytest.raises(BadInput, match="ground truth has"):
+        job(src=tmp_path / "in/p0.png", dst=tmp_path / "one.png", compare=page, truth=truth / "p0.png")
+    with pytest.raises(BadInput, match="is no folder and there are 4"):
+        job(compare=page, truth=truth / "p0.png")
+    with pytest.raises(BadInput, match="without a page"):
+        job(truth=truth)
+    assert not page.exists()
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "one.png").exists()

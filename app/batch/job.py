@@ -107,19 +107,30 @@ def run_job(sources, output, model, options: Options, ways: Ways, listeners: Lis
         seconds = listeners.planned(plan, fast, options) if listeners.planned else None
         if ways.dry_run:
             job = Job(plan, None, seconds)
-            _write(ways, job)
+            _write(ways, job, {})
             plan.check()
             return job
         plan.check()
         if found.lone and plan.unread:
             raise BadInput(plan.unread[0].error)
+        truths = _truths(ways, plan, decoder)
         listeners.say(_announced(plan, fast, model, seconds, ways.jobs))
         settings = {"resume": ways.resume, "shard": shard, "tell": listeners.tell, "show": listeners.show}
         settings["pool"] = (ways.jobs, os.fspath(model)) if ways.jobs > 1 else None
         done = run_plan(plan, options, fast, decoder, lambda: weights_hash(fast.model), **settings)
     job = Job(plan, done, seconds)
-    _write(ways, job)
+    _write(ways, job, truths)
     return job
+
+
+def _truths(ways, plan, decoder):
+    if ways.truth is not None and ways.compare is None:
+        raise BadInput("a ground truth was given without a page to compare on, expected both; add --compare PAGE.html")
+    if ways.truth is None:
+        return {}
+    from .comparison import find_truths
+
+    return find_truths(ways.truth, plan, decoder)
 
 
 def _shared(options, jobs, model):
@@ -143,12 +154,11 @@ def _announced(plan, fast: Upscaler, model, seconds, jobs):
     return f"{name}{fast.line}, {plan_line(plan, sum(seconds or ()), jobs)}"
 
 
-def _write(ways, job):
+def _write(ways, job, truths):
     """What was asked for beside the photographs."""
     if ways.json is not None:
         write_json(Path(ways.json), job.held)
     if ways.compare is not None and job.done is not None:
-        from ..photos.compare import write_comparison  # pyright: ignore
+        from .comparison import write_page
 
-        made = [item for item in job.plan.items if item.output.is_file()]
-        write_comparison(ways.compare, [(item.source.path, item.output) for item in made])
+        write_page(ways.compare, job.plan, truths)

@@ -49,6 +49,7 @@ class Ways:
     dry_run: bool = False
     json: Any = None
     compare: Any = None
+    truth: Any = None
 
 
 def make_options(**given) -> Options:

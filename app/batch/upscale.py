@@ -23,6 +23,7 @@ def upscale(
     dry_run=False,
     json=None,
     compare=None,
+    truth=None,
     say=lambda sentence: None,
     **options,
 ):
@@ -53,6 +54,9 @@ def upscale(
         Whether only the plan is made.
     json, compare : path_like, optional
         Also write what was done here, and a page of the photographs before and after.
+    truth : path_like, optional
+        What the only photograph was made smaller from, or a folder with one such for each under its name: the page says
+        PSNR and SSIM.
     say : callable
         Called with sentences about what is done.
     **options
@@ -81,7 +85,7 @@ def upscale(
     True
     """
     sources = [src] if isinstance(src, (str, bytes, os.PathLike)) else list(src)
-    ways = Ways(recursive, overwrite, resume, shard, jobs, dry_run, json, compare)
+    ways = Ways(recursive, overwrite, resume, shard, jobs, dry_run, json, compare, truth)
     listeners = Listeners(say, show=progress and (lambda name, share, work, done: progress(share, 1)))
     job = run_job(sources, dst, model, make_options(**options), ways, listeners)
     if job.lone_error:
