@@ -77,15 +77,15 @@ def lowest_of_all(scores: Mapping[str, np.ndarray], count: int, unit: str = "uni
     >>> lowest_of_all({"a": np.array([1.0, 2.0]), "b": np.array([5.0, 4.0, 3.0])}, 3)
     {'a': (0,), 'b': (1, 2)}
     """
-    places = [(path, unit) for path, values in scores.items() for unit in range(len(values))]
+    places = [(path, number) for path, values in scores.items() for number in range(len(values))]
     values = np.concatenate([np.asarray(one, np.float64) for one in scores.values()])
     left = {path: int(np.isfinite(one).sum()) for path, one in scores.items()}
     _check_count(count, most_of_all(scores), unit)
     found: dict[str, list[int]] = {}
     for index in np.argsort(values, kind="stable"):
-        path, unit = places[index]
+        path, number = places[index]
         if count and left[path] > 1 and np.isfinite(values[index]):
-            found.setdefault(path, []).append(unit)
+            found.setdefault(path, []).append(number)
             left[path] -= 1
             count -= 1
     return {path: tuple(sorted(found[path])) for path in scores if path in found}
