@@ -18,7 +18,7 @@ _HOME = {
     "open_package": ".convert.mil",
     "verify": ".convert.fidelity",
     "assert_faithful": ".app.testing",
-    "upscale": ".app.upscale",
+    "upscale": ".app.batch.upscale",
     "upscale_array": ".app.photos.array",
     "compile": ".kernels.compile",
     "BadInput": ".refimpl.errors",

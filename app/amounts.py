@@ -31,3 +31,28 @@ def parse_bytes(text):
     if match is None:
         raise BadInput(f"the amount of memory is {text!r}, expected one such as 2GB or 800MB; write it so")
     return int(float(match[1]) * UNITS[match[2]])
+
+
+def spoken_bytes(number):
+    """An amount as people say it.
+
+    Examples
+    --------
+    >>> spoken_bytes(1_240_000_000), spoken_bytes(83_400_000), spoken_bytes(12)
+    ('1.2 GB', '83 MB', '1 MB')
+    """
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{max(1, round(number / 1e6))} MB"
+
+
+def spoken_seconds(number):
+    """A time as people say it.
+
+    Examples
+    --------
+    >>> spoken_seconds(0.31), spoken_seconds(95), spoken_seconds(7300)
+    ('0.3 s', '1 min 35 s', '2 h 1 min')
+    """
+    if number < 60:
+        return f"{number:.1f} s" if number < 10 else f"{number:.0f} s"
+    minutes, seconds = divmod(round(number), 60)
+    return f"{minutes} min {seconds} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

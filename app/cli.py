@@ -134,28 +134,53 @@ def zoo(name: Annotated[str | None, typer.Argument(help="show this network's car
 
 @app.command()
 def upscale(
-    input: Annotated[Path, typer.Argument(help="PNG or JPEG")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="PNG or JPEG")],
+    inputs: Annotated[list[str], typer.Argument(help="photographs, folders, or patterns such as 'holiday/*.heic'")],
+    output: Annotated[str, typer.Option("--output", "-o", help="file for one photograph, else a folder")],
     model: Annotated[str, typer.Option(help="zoo:NAME, .pth or .safetensors")] = "zoo:quicksrnet-small-x2",
+    scale: Annotated[float | None, typer.Option(help="of the results; default: the network's")] = None,
+    size: Annotated[str | None, typer.Option(help="instead: 4000x3000 (inside it), long=4000 or short=3000")] = None,
+    format: Annotated[
+        str | None, typer.Option(help="jpeg, png, tiff, webp, avif, heic or dng; default: the input's")
+    ] = None,
+    quality: Annotated[int | None, typer.Option(help="1 to 100, of formats that lose something")] = None,
+    bits: Annotated[str, typer.Option(help="auto, 8, 10, 12 or 16 a channel")] = "auto",
+    metadata: Annotated[str, typer.Option(help="keep or strip")] = "keep",
+    color: Annotated[str, typer.Option(help="keep (numbers and profile) or srgb")] = "keep",
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="folders inside folders too")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace results that are there")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on: leave out what the manifest proves done")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan, and write nothing")] = False,
+    json: Json = None,
+    compare: Annotated[Path | None, typer.Option(help="also write a page of before and after, NAME.html")] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="with --compare: what the photograph was made smaller from, or a folder")
+    ] = None,
+    shard: Annotated[str | None, typer.Option(help="such as 2/8: this machine's part of the job")] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "--workers", help="processes of one thread, for many small pictures")
+    ] = 1,
     precision: Annotated[str, typer.Option(help="float32 or bfloat16: what products are computed in")] = "float32",
     threads: Annotated[int | None, typer.Option(help="default: all there are")] = None,
-    max_memory: Annotated[str | None, typer.Option(help="such as 2GB: in tiles where the picture needs more")] = None,
+    max_memory: Annotated[
+        str | None, typer.Option(help="of everything, such as 2GB: in tiles where that needs it")
+    ] = None,
     halo: Annotated[int | None, typer.Option(help="pixels that such a tile of a SwinIR reads around it")] = None,
     tile: Annotated[str | None, typer.Option(help="HEIGHTxWIDTH: as a package of this input size would")] = None,
     overlap: Annotated[int, typer.Option(help="pixels that neighbouring --tile tiles share at least")] = 16,
 ):
-    """Upscale a picture on the compiled kernels."""
-    from .amounts import parse_size
-    from .progress import bar
+    """Upscale photographs on the compiled kernels."""
     from .quick import quick_start
 
-    wanted = {"precision": precision, "threads": threads, "max_memory": max_memory, "halo": halo}
-    wanted |= {"tile": tile and parse_size(tile), "overlap": overlap}
-    with quick_start(), bar("upscaling") as progress:
-        from .upscale import upscale as upscale_file
+    wanted = {"scale": scale, "size": size, "precision": precision, "threads": threads, "max_memory": max_memory}
+    wanted |= {"halo": halo, "overlap": overlap, "format": format, "quality": quality, "bits": bits}
+    wanted |= {"metadata": metadata, "color": color, "tile": tile}
+    ways = {"recursive": recursive, "overwrite": overwrite, "resume": resume, "shard": shard, "jobs": jobs}
+    ways |= {"dry_run": dry_run, "json": json, "compare": compare, "truth": truth}
+    with quick_start():
+        from .batch.command import run_upscale
 
-        upscale_file(input, output, model, progress, say=_tell, **wanted)
-    console.print(f"{output} written")
+        code = run_upscale(_tell, _say, inputs, output, model, wanted, ways, console)
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -91,12 +91,15 @@ def write_bytes(path, content):
 
 
 @contextmanager
-def replacing(path):
+def replacing(path, temporary=None):
     """Give a temporary file beside the target, that takes its place when all went well and is gone when not.
 
     Parameters
     ----------
     path : path_like
+    temporary : path_like, optional
+        What the file is called until then, in the same folder; a left-over of that name is replaced. Otherwise nobody
+        else's name.
 
     Yields
     ------
@@ -119,7 +122,11 @@ def replacing(path):
     path = Path(path)
     try:
         check_output(path)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".karat-")
+        if temporary is None:
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".karat-")
+        else:
+            Path(temporary).unlink(missing_ok=True)
+            handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     except OSError as error:
         raise _unwritable(path, error) from None
     try:

@@ -21,14 +21,14 @@ WARM = {
     "quicksrnet_512": ["512.png"],
     "light_64": ["64.png", "--model", LIGHT],
     "swinir_small_1536": ["1536.png", "--model", SMALL],
-    "swinir_small_1536_in_200MB": ["1536.png", "--model", SMALL, "--max-memory", "200MB"],
+    "swinir_small_1536_in_500MB": ["1536.png", "--model", SMALL, "--max-memory", "500MB"],
 }
 COLD = ("quicksrnet_512", "light_64")
 
 
 def upscale(arguments, folder):
     """(seconds, seconds of processor time, peak resident bytes)."""
-    return measured([KARAT, "upscale", *arguments, "-o", "out.png"], folder)
+    return measured([KARAT, "upscale", *arguments, "-o", "out.png", "--overwrite"], folder)
 
 
 def benchmark(repeat):

@@ -66,6 +66,11 @@ class Upscaler:
         """Bytes that a picture of this size needs beside itself, the result included."""
         return self._network.memory(height, width)
 
+    def forget(self) -> None:
+        """Give memory back that is kept for the next picture of the last one's size."""
+        if hasattr(self._network, "forget"):
+            self._network.forget()
+
 
 def compile(model, precision="float32", threads=None, progress=None) -> Upscaler:
     """Put a network on the fast kernels.

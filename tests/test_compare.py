@@ -100,3 +100,26 @@ def test_unequal_numbers_of_seeds_are_refused(command):
     result = command([0, 1], [2])
     assert result.exit_code == 2
     assert "one pair per seed" in result.output
+
+
+def test_one_seed_says_nothing(command):
+    result = command([0], [1])
+    assert result.exit_code == 2
+    assert "one seed" in result.output
+
+
+def test_one_picture_says_nothing(command, tmp_path):
+    for name in ("0.png", "1.png"):
+        (tmp_path / "set" / name).unlink()
+    assert "one picture" in command([0, 1], [2, 3]).output
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("0.safetensors", "one of the networks"), ("no/r.json", "make the folder")]
+)
+def test_nothing_is_overwritten(command, tmp_path, name, words):
+    before = (tmp_path / "0.safetensors").read_bytes()
+    result = command([0, 1], [2, 3], "--json", str(tmp_path / name))
+    assert result.exit_code == 2
+    assert words in result.output
+    assert (tmp_path / "0.safetensors").read_bytes() == before

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import typer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from test_training import SMALL
@@ -28,6 +28,8 @@ from karat.refimpl.protocol import degrade
 from karat.refimpl.prune import channels, heads, masked, removed, scores, weights
 from karat.refimpl.prune.distillation import distillation_loss
 
+PROOF = settings(max_examples=max(200, settings.default.max_examples))
+
 
 class Picture(torch.nn.Module):
     """A network that gives a picture of its own, whatever it is shown."""
@@ -43,6 +45,7 @@ class Picture(torch.nn.Module):
 pictures = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).random((3, 2, 3, 5, 4)))
 
 
+@PROOF
 @given(pictures, st.floats(0, 1))
 def test_the_loss_is_its_golden_form(drawn, share):
     student, teacher, target = drawn
@@ -103,6 +106,7 @@ def weighed(model, kind, seed=1):
     return module, a
 
 
+@PROOF
 @given(st.sampled_from(scores.KINDS), st.integers(0, 2**32 - 1))
 def test_importances_are_what_folding_multiplies_in(kind, seed):
     model = small_model(seed % 1000)
@@ -177,6 +181,37 @@ def test_a_teacher_changes_what_is_learnt_and_another_training_is_not_continued(
     result = go("plain", "--teacher", teacher)
     assert result.exit_code == 2
     assert "holds a training with teacher None" in result.output
+    Image.fromarray(np.zeros((48, 48, 3), np.uint8)).save(folder / "pictures" / "more.png")
+    assert "holds a training with pictures" in go("plain").output
+    write_safetensors(teacher, small_model(7).parameters)
+    assert "holds a training with" in go("taught", "--teacher", teacher).output
+
+
+def test_a_training_is_made_longer_and_not_shorter(workplace):
+    folder, go = workplace
+    assert go("a").exit_code == go("a", "--iterations", 30).exit_code == 0
+    lines = (folder / "a" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["iteration"] for line in lines] == [10, 20, 30]
+    result = go("a", "--iterations", 10)
+    assert result.exit_code == 2
+    assert "holds 30 iterations already" in result.output
+
+
+@pytest.mark.parametrize("name", ["checkpoint.pt", "settings.json"])
+def test_a_damaged_folder_is_refused(workplace, name):
+    folder, go = workplace
+    assert go("a").exit_code == 0
+    path = folder / "a" / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    result = go("a")
+    assert result.exit_code == 2
+    assert "take another folder" in result.output
+
+
+def test_a_file_for_a_folder_is_refused(workplace):
+    folder, go = workplace
+    (folder / "file").write_text("")
+    assert "is a file, expected a folder" in go("file").output
 
 
 @pytest.mark.parametrize("how", ["masked", "weights"])
@@ -252,9 +287,20 @@ def test_learnt_importances_are_left_beside_the_weights(workplace, kind):
         (["--start", "a", "--structure", "b"], "expected one"),
         (["--teacher", "zoo:nothing"], "nothing"),
         (["--teacher", "zoo:quicksrnet-small-x2", "--share", "2"], "from 0 to 1"),
-        (["--importances", "layers"], "no units called"),
-        (["--gamma", "-1", "--importances", "hidden"], "positive"),
-        (["--rate", "nan"], "positive"),
+        (["--importances", "layers"], "expected one of heads"),
+        (["--gamma", "-1", "--importances", "hidden"], "above 0"),
+        (["--rate", "nan"], "above 0"),
+        (["--rate", "1e300"], "up to 1"),
+        (["--iterations", "0"], "1 or more"),
+        (["--seed", "-1"], "0 to"),
+        (["--threads", "0"], "1 or more"),
+        (["--share", "0.3"], "without --teacher"),
+        (["--gamma", "3"], "without --importances"),
+        (["--free-zeros"], "without --start"),
+        (["--start", "zoo:quicksrnet-small-x2"], "take another recipe"),
+        (["--structure", "zoo:quicksrnet-small-x2"], "take another recipe"),
+        (["--structure", "zoo:classical-x2-test"], "begin afresh"),
+        (["--teacher", "zoo:real-x4-test"], "enlarges 4 times"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(workplace, options, words):

@@ -5,7 +5,7 @@ from math import prod
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import configs, random_model, random_picture
 from removal import choose, remove_from_swinir
@@ -15,6 +15,8 @@ from karat.refimpl.errors import BadInput
 from karat.refimpl.models import Model, quicksrnet, swinir
 from karat.refimpl.models.seeded import CONFIGS
 from karat.refimpl.prune import Cut, Plan, count, heads, masked, removed, scores, weights
+
+PROOF = settings(max_examples=max(200, settings.default.max_examples))
 
 PATH = "layers.0.residual_group.blocks.0"
 FORM = st.sampled_from(sorted(FORMS))
@@ -70,6 +72,7 @@ def test_a_head_takes_more_along_than_the_study_counts():
     assert (row.whole - row.as_studied, row.whole - row.as_is) == (36 * 16_200, 36 * (16_200 + 90 + 5_400 + 225))
 
 
+@PROOF
 @given(FORM, st.integers(0, 2**32 - 1))
 def test_what_is_counted_is_what_was_removed(form, seed):
     model = network(form)[1]
@@ -122,6 +125,7 @@ def brute_force(model, x):
     return found
 
 
+@PROOF
 @given(FORM, st.booleans(), st.integers(5, 20), st.integers(5, 20), st.integers(0, 2**32 - 1))
 def test_flops_of_swinir_are_those_of_every_shape(form, prune, height, width, seed):
     model = network(form)[1]
@@ -134,6 +138,7 @@ def test_flops_of_swinir_are_those_of_every_shape(form, prune, height, width, se
     assert count.counts(model, size).flops == 2 * sum(brute_force(model, x).values())
 
 
+@PROOF
 @given(configs(), st.integers(0, 2**32 - 1))
 def test_flops_of_quicksrnet_are_those_of_every_shape(config, seed):
     model, x = random_model(config, seed), random_picture(config, seed)

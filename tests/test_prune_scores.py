@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from swinir_networks import FORMS, network
 
@@ -16,6 +16,8 @@ from karat.refimpl.ops import linear
 from karat.refimpl.ops.window_attention import split_heads
 from karat.refimpl.prune import Cut, Plan, channels, heads, masked, masks, remove, removed, scores
 from karat.refimpl.prune.choose import lowest_of_all
+
+PROOF = settings(max_examples=max(200, settings.default.max_examples))
 
 PATH = "layers.0.residual_group.blocks.0"
 CHANNELS = ("queries", "values", "hidden")
@@ -51,6 +53,7 @@ def assert_l1_is_what_masking_takes(model, kind):
         near(found[path].flat[number], np.abs(model.parameters[f"{path}.{tensor}"][~mask]).sum())
 
 
+@PROOF
 @given(FORM, st.sampled_from(scores.KINDS), st.integers(0, 2**32 - 1))
 def test_l1_is_what_masking_takes(form, kind, seed):
     assert_l1_is_what_masking_takes(golden(form, seed), kind)
@@ -89,6 +92,7 @@ def gradients(model, x, y):
 SMOOTH = st.sampled_from([form for form in sorted(FORMS) if FORMS[form]["upsampler"] in ("", "pixelshuffledirect")])
 
 
+@PROOF
 @given(SMOOTH, st.sampled_from(scores.KINDS), st.integers(0, 99), st.data())
 def test_taylor_is_the_derivative_with_respect_to_the_importance(form, kind, seed, data):
     model, rng = golden(form, seed), np.random.default_rng(seed)
@@ -157,6 +161,7 @@ def test_the_only_head_of_a_layer_has_a_score_too():
 # Choosing
 
 
+@PROOF
 @given(st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=4), min_size=1, max_size=5), st.data())
 def test_the_lowest_of_the_whole_network_go_and_no_layer_ends(layers, data):
     values = {str(i): np.array(one, float) for i, one in enumerate(layers)}
@@ -183,6 +188,7 @@ def test_steps_hold_the_steps_before():
     assert removed(model, plans[-1]).config.paths[PATH].heads == 1
 
 
+@PROOF
 @given(FORM, st.sampled_from(CHANNELS), st.floats(0.01, 0.99))
 def test_channels_go_at_their_rate_and_lowest_first(form, kind, rate):
     model = golden(form)
@@ -240,6 +246,7 @@ def picture(model, seed=0):
     return np.random.default_rng(seed).random((1, model.config.channels, *(2 * model.config.window,) * 2))
 
 
+@PROOF
 @given(FORM, st.sampled_from(scores.KINDS), st.integers(0, 2**32 - 1))
 def test_importances_are_multiplied_in_once(form, kind, seed):
     model = golden(form)
@@ -276,6 +283,7 @@ def test_an_importance_applied_twice_is_caught(kind, wrong):
         assert_scaled(model, wrong(model, kind, a), kind, a, picture(model))
 
 
+@PROOF
 @given(FORM, st.sampled_from(CHANNELS), st.sampled_from([0.2, 0.5, 0.9]), st.integers(0, 2**32 - 1))
 def test_learnt_importances_are_cut_at_a_rate(form, kind, rate, seed):
     """Masked and removed are the network whose lowest importances are zero."""

@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from swinir_networks import FORMS, network
 
 from karat.refimpl.prune import weights
+
+PROOF = settings(max_examples=max(200, settings.default.max_examples))
 
 FORM = st.sampled_from(sorted(FORMS))
 
@@ -17,6 +19,7 @@ def golden(form):
     return replace(model, parameters={name: np.float64(value) for name, value in model.parameters.items()})
 
 
+@PROOF
 @given(FORM, st.floats(0.01, 0.99))
 def test_the_smallest_weights_of_all_linear_layers_go(form, rate):
     model = golden(form)
@@ -30,6 +33,7 @@ def test_the_smallest_weights_of_all_linear_layers_go(form, rate):
         np.testing.assert_array_equal(done.parameters[name], value * stay.get(name, True))
 
 
+@PROOF
 @given(FORM, st.floats(0.05, 0.95), st.integers(1, 6))
 def test_rounds_without_training_are_one_round(form, rate, count):
     model = done = golden(form)

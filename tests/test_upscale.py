@@ -2,6 +2,7 @@
 
 import gc
 import io
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -21,7 +22,7 @@ from karat.app.picture import FORMATS, read_picture, write_picture
 from karat.app.progress import bar, named_bar
 from karat.app.quick import BLAS, quick_start
 from karat.kernels import cpu
-from karat.kernels.pictures.tile_plan import plan_tiles, run_plan
+from karat.kernels.pictures.tile_plan import plan_tiles
 from karat.kernels.pictures.tiling import fixed_plan, fixed_tiles
 from karat.refimpl.errors import BadInput
 from karat.refimpl.load import load
@@ -178,7 +179,7 @@ def test_fixed_tiles_are_written(tmp_path, swinir, photo):
     expected = fixed_tiles(karat.compile(swinir, threads=1), photo[1], (16, 24), 4, 2)
     assert np.array_equal(opened(tmp_path / "out.png")[0], bytes_of(expected))
     tiles = len(fixed_plan(200, 41, (16, 24), 4))
-    assert seen == [(done, tiles) for done in range(1, tiles + 1)]
+    assert seen == [(done / tiles, 1) for done in range(tiles + 1)]
     assert said[-1].startswith(cpu.target().line)
     assert "1 thread, tiles of 16 x 24 pixels that overlap by 4" in said[-1]
 
@@ -186,23 +187,29 @@ def test_fixed_tiles_are_written(tmp_path, swinir, photo):
 def test_little_memory_makes_tiles(tmp_path, swinir, photo):
     said = []
     fast = karat.compile(swinir, threads=1)
-    limit = fast.memory(200, 41) - 1
-    karat.upscale(photo[0], tmp_path / "out.png", swinir, threads=1, max_memory=limit, halo=4, say=said.append)
-    plan = plan_tiles(fast, 200, 41, limit, 4)
+    planned = karat.upscale(photo[0], tmp_path / "out.png", swinir, threads=1, dry_run=True)["images"][0]
+    assert planned["memory"] > fast.memory(200, 41)
+    settings = {"threads": 1, "max_memory": planned["memory"] - 1, "halo": 4, "say": said.append}
+    held = karat.upscale(photo[0], tmp_path / "out.png", swinir, **settings)
+    assert held["images"][0]["memory"] < planned["memory"]
+    plan = plan_tiles(fast, 200, 41, fast.memory(200, 41) - 1, 4)
     assert len(plan.tiles) > 1
-    assert np.array_equal(opened(tmp_path / "out.png")[0], bytes_of(run_plan(fast, photo[1], plan)))
+    pixels = opened(photo[0])[0]
+    tiled = karat.upscale_array(pixels, fast, max_memory=fast.memory(200, 41) - 1, halo=4)
+    assert np.array_equal(opened(tmp_path / "out.png")[0], tiled)
     assert f"{len(plan.tiles)} tiles" in said[-1]
     assert "seams are possible" in said[-1]
     karat.upscale(photo[0], tmp_path / "whole.png", swinir, max_memory="1GB", say=said.append)
     assert "whole picture" in said[-1]
-    assert np.array_equal(opened(tmp_path / "whole.png")[0], bytes_of(fast(photo[1])))
+    assert np.array_equal(opened(tmp_path / "whole.png")[0], karat.upscale_array(pixels, fast))
+    assert not np.array_equal(karat.upscale_array(pixels, fast), tiled)
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"max_memory": "much"}, "'much', expected one such as 2GB"),
-        ({"max_memory": "1KB"}, "max_memory is 1000 bytes"),
+        ({"max_memory": "1KB"}, "max_memory is 1000 bytes and at least"),
         ({"max_memory": 10**9, "tile": 16}, "both a tile and max_memory"),
         ({"tile": 16, "overlap": 16}, "overlap by 16"),
         ({"precision": "float16"}, "precision is 'float16'"),
@@ -263,11 +270,12 @@ def test_the_command_takes_what_upscale_takes(tmp_path, photo):
     said, code, *_ = command(tmp_path, "--tile", "32x32", "--overlap", "8")
     assert code == 0
     assert "tiles of 32 x 32 pixels that overlap by 8" in said[0]
-    limit = karat.compile("zoo:swinir-small-x2", threads=1).memory(200, 41) - 1
-    said, code, *_ = command(tmp_path, "--max-memory", str(limit), "--halo", "0", "--threads", "1")
+    whole = command(tmp_path, "--overwrite", "--threads", "1")[0][0]
+    limit = int(re.search(r"whole picture, about (\d+) MB", whole)[1]) - 10
+    said, code, *_ = command(tmp_path, "--max-memory", f"{limit}MB", "--halo", "0", "--threads", "1", "--overwrite")
     assert code == 0
     assert "pixels with a halo of 0" in said[0]
-    said, code, _, stderr = command(tmp_path, "--max-memory", "much")
+    said, code, _, stderr = command(tmp_path, "--max-memory", "much", "--overwrite")
     assert (said, code) == ([], 2)
     assert stderr.startswith("karat: the amount of memory is 'much'")
 

@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image
 
 from ...kernels.pictures.tile_plan import plan_tiles, run_plan
+from ...kernels.pictures.tiling import fixed_tiles
 from .alpha import filled
 from .curve import decoded, encoded
 from .flat import keep_flat
@@ -12,7 +13,7 @@ from .size import Target
 STRIP = 256  # rows that are converted at a time
 
 
-def enlarge(fast, pixels, most, target: Target, *, linear=False, max_memory=None, halo=None, progress=None):
+def enlarge(fast, pixels, most, target: Target, *, linear=False, max_memory=None, halo=None, fixed=None, progress=None):
     """Pixels of the target's size.
 
     Parameters
@@ -28,6 +29,8 @@ def enlarge(fast, pixels, most, target: Target, *, linear=False, max_memory=None
         Whether values are proportional to light: the network then sees them on sRGB's curve.
     max_memory, halo : int, optional
         See `karat.kernels.pictures.tile_plan.plan_tiles`.
+    fixed : tuple, optional
+        (tile, overlap): computed as a package of one size does it, see `karat.kernels.pictures.tiling.fixed_tiles`.
     progress : callable, optional
         Called with parts done and parts in all.
 
@@ -44,7 +47,8 @@ def enlarge(fast, pixels, most, target: Target, *, linear=False, max_memory=None
     for part in _parts(channels):
         x = _network_input(pixels, part, most, colours, linear)
         for _ in range(target.passes):
-            x, done = _pass(fast, x, max_memory, halo, done, runs, progress)
+            way = _in_fixed_tiles(fast, *fixed) if fixed else _in_memory(fast, x, max_memory, halo)
+            x, done = _pass(fast, x, way, done, runs, progress)
         _store(result[..., part], x, target, most, linear and part.stop == colours)
     return result
 
@@ -73,15 +77,30 @@ def _network_input(pixels, part, most, colours, linear):
     return x[None]
 
 
-def _pass(fast, x, max_memory, halo, done, runs, progress):
-    """Once through the network: grey as three equal colours, colours one by one where it knows only grey."""
+def _in_memory(fast, x, max_memory, halo):
+    """As a whole or in tiles; what is flat stays flat."""
     plan = plan_tiles(fast, x.shape[2], x.shape[3], max_memory, halo)
+
+    def run(part, progress):
+        y = run_plan(fast, part, plan, progress)
+        keep_flat(y, part)
+        return y
+
+    return run
+
+
+def _in_fixed_tiles(fast, tile, overlap):
+    """As a package does, which knows nothing of what is flat."""
+    return lambda part, progress: fixed_tiles(fast, part, tile, overlap, fast.scale, progress)
+
+
+def _pass(fast, x, way, done, runs, progress):
+    """Once through the network: grey as three equal colours, colours one by one where it knows only grey."""
 
     def run(part):
         nonlocal done
-        y = run_plan(fast, part, plan, lambda now, total: progress(done + now / total, runs))
+        y = way(part, lambda now, total: progress(done + now / total, runs))
         done += 1
-        keep_flat(y, part)
         return np.clip(y, 0, 1, out=y)
 
     known = fast.model.config.channels

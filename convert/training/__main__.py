@@ -12,7 +12,8 @@ import typer
 
 from ...refimpl.errors import BadInput
 from .recipes import RECIPES
-from .run import Wanted, run
+from .run import run
+from .wanted import GAMMA, SHARE, Wanted
 
 
 def train(
@@ -26,20 +27,26 @@ def train(
     structure: Annotated[str | None, typer.Option(help="weights whose structure alone is taken")] = None,
     free_zeros: Annotated[bool, typer.Option(help="let zeros of --start grow; by default they stay")] = False,
     teacher: Annotated[str | None, typer.Option(help="weights of a network to learn from")] = None,
-    share: Annotated[float, typer.Option(help="of the teacher in the loss, 0 to 1")] = 0.5,
+    share: Annotated[float | None, typer.Option(help=f"of the teacher in the loss, 0 to 1; default {SHARE}")] = None,
     importances: Annotated[str | None, typer.Option(help="heads, queries, values or hidden: weigh them")] = None,
-    gamma: Annotated[float, typer.Option(help="of |a|_1 in the loss, with --importances")] = 1e-4,
+    gamma: Annotated[float | None, typer.Option(help=f"of |a|_1 in the loss; default {GAMMA}")] = None,
     threads: Annotated[int | None, typer.Option(help="default: all there are")] = None,
 ):
     """Train; WORK holds the averaged weights, weights.safetensors, and the curve of the loss, curve.svg."""
-    if threads:
-        torch.set_num_threads(threads)
-    wanted = Wanted(seed, iterations, rate, start, structure, not free_zeros, teacher, share, importances, gamma)
     try:
+        wanted = Wanted(seed, iterations, rate, start, structure, free_zeros, teacher, share, importances, gamma)
+        if threads is not None:
+            _set_threads(threads)
         run(name, images, work, wanted)
-    except (BadInput, FileNotFoundError, ValueError) as error:
+    except (BadInput, OSError, ValueError) as error:
         print(f"karat: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
+
+
+def _set_threads(threads):
+    if not 1 <= threads <= 1024:
+        raise BadInput(f"--threads is {threads}, expected 1 or more; leave it out for all there are")
+    torch.set_num_threads(threads)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 """
 
 import json as jsons
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,7 @@ from ..torch_models import twin
 from .patches import read_pictures
 
 RESAMPLES = 10_000
+LEAST = 2  # seeds, and pictures: a bootstrap of one has no width
 
 
 def interval(differences, seed=0, resamples=RESAMPLES, level=0.95):
@@ -66,7 +68,7 @@ def qualities(weights, pictures):
         with torch.no_grad():
             return module(torch.from_numpy(x)).numpy()
 
-    return [score(upscale, hr, int(model.scale))[0] for _, hr in track(pictures, description=f"{weights}")]
+    return [score(upscale, hr, int(model.scale))[0] for hr in track(pictures, description=f"{weights}")]
 
 
 def report(first, second):
@@ -93,17 +95,35 @@ def compare(
 ):
     """Compare two trainings of one network, paired by seed and picture; exit 0 when the first is better, else 1."""
     try:
-        if len(first) != len(against):
-            raise BadInput(f"{len(first)} networks against {len(against)}, expected one pair per seed; name as many")
-        pictures = read_pictures(evaluate)
+        _check(first, against, json)
+        pictures = [picture for _, picture in read_pictures(evaluate)]
+        if len(pictures) < LEAST:
+            raise BadInput("there is one picture, expected at least two: nothing else tells what chance does; add more")
         found = report(*([qualities(path, pictures) for path in side] for side in (first, against)))
-    except (BadInput, FileNotFoundError) as error:
+    except (BadInput, OSError) as error:
         print(f"karat: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
     if json:
-        json.write_text(jsons.dumps(found, indent=1) + "\n")
+        _write(json, found)
     print(_sentence(found))
     raise typer.Exit(0 if found["better"] else 1)
+
+
+def _check(first, against, json):
+    if len(first) != len(against):
+        raise BadInput(f"{len(first)} networks against {len(against)}, expected one pair per seed; name as many")
+    if len(first) < LEAST:
+        raise BadInput("there is one seed, expected at least two: nothing else tells what chance does; train another")
+    if json and (json.is_dir() or not json.absolute().parent.is_dir()):
+        raise BadInput(f"{json} cannot be written, expected a file name in an existing folder; make the folder first")
+    if json and json.resolve() in [path.resolve() for path in (*first, *against)]:
+        raise BadInput(f"{json} is one of the networks, expected another file; choose another name")
+
+
+def _write(path, found):
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_text(jsons.dumps(found, indent=1) + "\n")
+    os.replace(partial, path)
 
 
 def _sentence(found):

@@ -3,12 +3,14 @@
 import json
 import math
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ...refimpl.errors import BadInput
 from ...refimpl.metrics import luma, psnr
 
 EVERY = 1000  # iterations between log lines and checkpoints
@@ -46,6 +48,11 @@ def fit(model, objective, patches, validation, work, iterations, rate, hold=None
     -------
     dict of str to torch.Tensor
         The exponential moving average of the parameters, float32.
+
+    Raises
+    ------
+    BadInput
+        When the checkpoint is damaged, or further than asked for.
     """
     work = Path(work)
     work.mkdir(parents=True, exist_ok=True)
@@ -53,6 +60,8 @@ def fit(model, objective, patches, validation, work, iterations, rate, hold=None
     optimiser = torch.optim.Adam(model.parameters(), rate)
     average = {name: p.detach().clone() for name, p in model.named_parameters()}
     start = _resume(work / "checkpoint.pt", model, optimiser, average)
+    if start > iterations:
+        raise BadInput(f"{work} holds {start} iterations already, expected at most {iterations}; ask for more of them")
     losses = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=not progress) as bar:
@@ -114,7 +123,11 @@ def _save(path, iteration, model, optimiser, average):
 def _resume(path, model, optimiser, average):
     if not path.exists():
         return 0
-    state = torch.load(path, weights_only=True)
+    try:
+        state = torch.load(path, weights_only=True)
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        raise BadInput(f"{path} cannot be read ({reason}), expected a checkpoint; take another folder") from None
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
     average.update(state["average"])

@@ -20,6 +20,8 @@ class Recipe:
         () -> the freshly initialised module.
     forward : callable
         (module, lr) -> the prediction that the loss is taken of.
+    architecture : str
+        Of what it trains.
     scale, patch, batch, iterations : int
         Upscaling factor, side of a low-resolution patch, patches per batch, batches.
     rate : float
@@ -31,6 +33,7 @@ class Recipe:
 
     build: Callable[[], nn.Module]
     forward: Callable
+    architecture: str
     scale: int
     patch: int
     batch: int
@@ -65,6 +68,7 @@ RECIPES = {
     "quicksrnet-small-x2": Recipe(
         lambda: identity_start(quicksrnet.Config(features=32, layers=2, subpixel=2)),
         unclipped,
+        architecture="quicksrnet",
         scale=2,
         patch=48,
         batch=16,
@@ -79,6 +83,7 @@ RECIPES = {
     "swinir-small-x2": Recipe(
         lambda: small_swinir(embed_dim=32, depths=(4, 4), num_heads=(2, 2)),
         whole,
+        architecture="swinir",
         scale=2,
         patch=32,
         batch=4,
@@ -94,6 +99,7 @@ RECIPES = {
     "swinir-student-x2": Recipe(
         lambda: small_swinir(embed_dim=16, depths=(4,) * 4, num_heads=(1,) * 4),
         whole,
+        architecture="swinir",
         scale=2,
         patch=32,
         batch=4,

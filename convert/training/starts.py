@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from ...refimpl.models import quicksrnet
+from ...refimpl.errors import BadInput
+from ...refimpl.models import quicksrnet, swinir
 from ..torch_models import twin
 from ..torch_models.swin_blocks import WindowAttention
 
@@ -53,7 +54,19 @@ def nearest_start(model):
 
 
 def afresh(model):
-    """A network of the structure of this one, pruned or not, that has learnt nothing: see `nearest_start`."""
+    """A SwinIR of the structure of this one, pruned or not, that has learnt nothing: see `nearest_start`.
+
+    Raises
+    ------
+    BadInput
+        When it has another tail or other connections than `nearest_start` knows.
+    """
+    config = model.config
+    if not isinstance(config, swinir.Config) or config.upsampler != "pixelshuffledirect" or config.three_convolutions:
+        raise BadInput(
+            "the structure is not that of a lightweight SwinIR (pixelshuffledirect, one convolution a connection), "
+            "expected one to begin afresh; use --start to go on from its weights"
+        )
     module = twin(model)
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.LayerNorm):

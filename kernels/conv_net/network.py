@@ -91,6 +91,10 @@ class ConvNet:
         scratch = needed(band_sizes(self._layers, shape))
         return 4 * COLOURS * int(np.prod(shape.result)) + scratch * len(self._cuts(shape))
 
+    def forget(self) -> None:
+        """Give memory back that is kept for the next picture."""
+        self._idle, self._results = [], Results()
+
     def _shape(self, height, width):
         config = self.model.config
         return Shape(height, width, TILE // config.unshuffle, config.subpixel, config.average)

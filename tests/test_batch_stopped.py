@@ -1,0 +1,128 @@
+"""Jobs that are stopped: by Ctrl-C, by the system, by kill -9 at any moment; and what --resume makes of them."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from batch_cases import command, leftovers, picture, run, tiny_network, tree
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and /proc")
+PICTURES = 40
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A folder with a job, done without a disturbance in ``whole``: (folder, options, seconds)."""
+    folder = tmp_path_factory.mktemp("stopped")
+    suffixes = [".png", ".jpg", ".webp", ".tif"]
+    for i in range(PICTURES):
+        picture(folder / f"in/{'sub/' * (i % 2)}p{i}{suffixes[i % 4]}", i, 40 + i, 30)
+    options = ("in", "-r", "--threads", "1", "--model", tiny_network(folder))
+    start = time.monotonic()
+    run(folder, *options, "-o", "whole")
+    assert len(tree(folder / "whole")) == PICTURES
+    return folder, options, time.monotonic() - start
+
+
+def started(folder, *words):
+    return subprocess.Popen(command(*words), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def children(pid):
+    """Of a process, and theirs."""
+    try:
+        direct = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [*map(int, direct), *(one for child in direct for one in children(child))]
+
+
+def wait_for_results(process, folder, number, seconds=120):
+    end = time.monotonic() + seconds
+    while len(tree(folder)) < number and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.005)
+
+
+def ended(pids, seconds=30):
+    """Whether all of them end by themselves."""
+    end = time.monotonic() + seconds
+    while any(map(alive, pids)) and time.monotonic() < end:
+        time.sleep(0.02)
+    return not any(map(alive, pids))
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def kill_and_resume(whole, out, moment, extra=()):
+    """Killed after so much time or so many results, resumed, and compared."""
+    folder, options, _ = whole
+    process = started(folder, *options, *extra, "-o", out)
+    if isinstance(moment, int):
+        wait_for_results(process, folder / out, moment)
+    else:
+        time.sleep(moment)
+    family = children(process.pid)
+    process.kill()
+    process.communicate()
+    assert ended(family)
+    partial = tree(folder / out)
+    run(folder, *options, *extra, "-o", out, "--resume")
+    assert tree(folder / out) == tree(folder / "whole")
+    assert leftovers(folder / out) == []
+    return len(partial)
+
+
+@pytest.mark.parametrize("moment", [1, 7, 20, 33, 39])
+def test_killed_and_resumed(whole, moment):
+    kill_and_resume(whole, f"killed{moment}", moment)
+
+
+def test_killed_in_processes_and_resumed(whole):
+    kill_and_resume(whole, "killed-jobs", 5, ("--jobs", "2"))
+
+
+@pytest.mark.long
+def test_killed_at_fifty_moments(whole):
+    """Anywhere between the start and the end, on the clock."""
+    rng = random.Random(7)
+    counts = [kill_and_resume(whole, f"moment{i}", rng.uniform(0.3, whole[2])) for i in range(50)]
+    assert len(set(counts)) > 5, counts  # moments differ
+
+
+@pytest.mark.parametrize(("number", "jobs"), [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGINT, 2)])
+def test_stopped_by_a_signal(whole, number, jobs):
+    folder, options, _ = whole
+    out = f"signal{int(number)}-{jobs}"
+    process = started(folder, *options, "--jobs", str(jobs), "-o", out)
+    wait_for_results(process, folder / out, 3)
+    family = children(process.pid)
+    assert family
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert err == "karat: stopped, and nothing is left half; the same command with --resume goes on\n"
+    assert not any(map(alive, family))
+    assert leftovers(folder / out) == []
+    whole_tree = tree(folder / "whole")
+    partial = tree(folder / out)
+    assert 1 <= len(partial) < PICTURES
+    assert all(whole_tree[name] == value for name, value in partial.items())
+
+
+def test_a_killed_temporary_file_is_seen(whole):
+    """The check of this file catches a file that nobody took away."""
+    folder, *_ = whole
+    (folder / "mutant").mkdir(exist_ok=True)
+    (folder / "mutant/.karat-0123456789abcdef.part").write_bytes(b"half")
+    assert len(leftovers(folder / "mutant")) == 1
+    assert os.listdir(folder / "mutant")
