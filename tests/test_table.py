@@ -27,7 +27,8 @@ from karat.app.table.chart import spread
 from karat.app.table.document import document_of
 from karat.app.table.text import markdown, print_table
 from karat.refimpl.checkpoint import write_safetensors
-from karat.refimpl.load import load
+from karat.refimpl.errors import BadInput
+from karat.refimpl.load import file_of, load
 from karat.refimpl.models import quicksrnet
 from karat.refimpl.protocol import score
 from karat.refimpl.prune import channels, count, heads, masked, removed, scores, weights
@@ -382,3 +383,10 @@ def test_drawing_needs_matplotlib(table, monkeypatch):
     monkeypatch.setattr(run, "find_spec", lambda name: None)
     code, _, err = table(f"{SMALL} --svg a.svg")
     assert (code, err) == (2, "karat: drawings need matplotlib, which is not installed; run: pip install matplotlib\n")
+
+
+@pytest.mark.parametrize(("source", "also"), [(SMALL, ()), ("lightweight", (SMALL,))])
+def test_an_embedded_network_is_not_overwritten(source, also):
+    """Only checked here, so that nothing is lost when it fails."""
+    with pytest.raises(BadInput, match="the input itself"):
+        run.Wanted(also=also, json=file_of(SMALL)).check(source)
