@@ -216,7 +216,7 @@ def prune(
 def table(
     model: Annotated[str, typer.Argument(help="classical, lightweight, real-world, zoo:NAME, .pth or .safetensors")],
     counts_only: Annotated[bool, typer.Option("--counts-only", help="count parameters and FLOPs only")] = False,
-    also: Annotated[list[Path] | None, typer.Option(help="a further network, fine-tuned or distilled")] = None,
+    also: Annotated[list[str] | None, typer.Option(help="a further network, fine-tuned or distilled")] = None,
     images: Annotated[Path | None, typer.Option(help="folder of large pictures; default: a photograph")] = None,
     size: Annotated[str, typer.Option(help="input size that is timed, HEIGHTxWIDTH")] = "256x256",
     package_size: Annotated[str, typer.Option(help="input size of the Core ML packages")] = "64x64",

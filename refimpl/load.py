@@ -16,6 +16,20 @@ def zoo_names():
     return sorted(path.stem for path in ZOO.glob("*.safetensors"))
 
 
+def file_of(source) -> Path | None:
+    """The file that `load` reads; None where it reads none.
+
+    Examples
+    --------
+    >>> file_of("zoo:swinir-small-x2").name, file_of("zoo:light-x2-test"), file_of("net.pth").name
+    ('swinir-small-x2.safetensors', None, 'net.pth')
+    """
+    name = str(source)
+    if not name.startswith("zoo:"):
+        return Path(name)
+    return None if name.removeprefix("zoo:") in CONFIGS else ZOO / f"{name.removeprefix('zoo:')}.safetensors"
+
+
 def load(source, **explicit) -> Model:
     """Build the golden model of a trained network.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from karat.refimpl.checkpoint import read_checkpoint, write_safetensors
@@ -39,6 +40,30 @@ def test_safetensors_round_trip_leaves_nothing_else_behind(tmp_path):
         k: (v.dtype, v.shape, v.tolist()) for k, v in arrays.items()
     }
     assert os.listdir(tmp_path) == ["w.safetensors"]
+
+
+def test_the_same_weights_are_the_same_bytes(tmp_path):
+    """With metadata, that the library alone would write in another order each time."""
+    names = ["é", "b", "a", "c", "\n", '"', "z", "license"]
+    arrays = {"w": ONE, "i": np.arange(3, dtype=np.int8), "": np.float32(2)}
+    for count, order in enumerate((names, names[::-1], sorted(names))):
+        write_safetensors(tmp_path / f"{count}.safetensors", arrays, {name: f"{name}!" for name in order})
+    first, *others = [(tmp_path / f"{count}.safetensors").read_bytes() for count in range(3)]
+    assert others == [first, first]
+    assert (8 + struct.unpack("<Q", first[:8])[0]) % 8 == 0
+    with safe_open(tmp_path / "0.safetensors", "numpy") as file:
+        assert file.metadata() == {name: f"{name}!" for name in names}
+        assert {name: file.get_tensor(name).tolist() for name in file.keys()} == {  # noqa: SIM118 - no mapping
+            name: value.tolist() for name, value in arrays.items()
+        }
+
+
+def test_an_order_left_to_the_library_is_caught(tmp_path, monkeypatch):
+    monkeypatch.setattr("karat.refimpl.checkpoint.write._ordered", lambda content: content)
+    files = [tmp_path / f"{count}.safetensors" for count in range(4)]
+    for path in files:
+        write_safetensors(path, {"w": ONE}, {name: name for name in "abcdefghijklmnop"})
+    assert len({path.read_bytes() for path in files}) > 1
 
 
 def test_bfloat16_in_safetensors(tmp_path):

@@ -223,7 +223,7 @@ def test_steps_on_the_masked_network_pass_over_heads_that_are_gone():
     more = heads.per_layer(zeros, scores.l1(zeros, "heads"))
     assert first.joined(more) == second
     same_parameters(removed(masked(zeros, more), first.joined(more)), removed(model, second))
-    with pytest.raises(BadInput, match="removed already"):
+    with pytest.raises(BadInput, match="named twice"):
         second.joined(more)
     gone = first.cuts[PATH].heads
     with pytest.raises(BadInput, match="masked already"):

@@ -27,7 +27,7 @@ from karat.refimpl.checkpoint import write_safetensors
 from karat.refimpl.errors import BadInput
 from karat.refimpl.load import load
 from karat.refimpl.models import quicksrnet
-from karat.refimpl.prune import Plan, channels, count, heads, masked, removed, scores, weights
+from karat.refimpl.prune import Cut, Plan, channels, count, heads, masked, removed, scores, weights
 
 PATH = "layers.0.residual_group.blocks.0"
 BASE = network("lightweight x3")[1]  # two blocks of three heads of four channels, 24 hidden
@@ -43,6 +43,12 @@ def folder(tmp_path_factory):
     (folder / "plan.json").write_text(plan.to_json())
     (folder / "nothing.json").write_text("{}")
     (folder / "text.json").write_text("no plan")
+    (folder / "picture.json").write_bytes(b"\xff\xd8")
+    (folder / "rest.json").write_text(json.dumps({path: {"heads": [0, 1]} for path in BASE.config.paths}))
+    one = Plan({path: Cut(heads=(0, 1)) for path in BASE.config.paths})
+    write_safetensors(folder / "one.safetensors", removed(BASE, one).parameters)
+    one = Plan({path: Cut(hidden=tuple(range(1, 24))) for path in BASE.config.paths})
+    write_safetensors(folder / "narrow.safetensors", masked(BASE, one).parameters)
     write_safetensors(folder / "removed.safetensors", removed(BASE, plan).parameters)
     write_safetensors(folder / "masked.safetensors", masked(BASE, plan).parameters)
     (folder / "pictures").mkdir()
@@ -116,7 +122,7 @@ def test_a_plan_carried_out_wrongly_is_caught(monkeypatch, folder):
     """The property above fails when the removed form cuts other heads than the masked one."""
     right = choose.plan_of
 
-    def other(model, wanted, progress=None):
+    def other(model, wanted, *tellers):
         plan = right(model, wanted)
         if wanted.masked:
             return plan
@@ -268,7 +274,7 @@ NET = "net.safetensors -o new.safetensors"
         (NET, "nothing was asked to go"),
         (f"{NET} --heads 3", "all 3 heads left in"),
         (f"{NET} --heads 0", "0 heads of every layer"),
-        (f"{NET} --heads 5 --globally", "5 units were to go and 4 can"),
+        (f"{NET} --heads 5 --globally", "5 heads were to go and 4 can"),
         *[
             (f"{NET} --{kind} {rate}", f"the rate is {float(rate)}")
             for kind in ("hidden", "queries", "values", "unstructured")
@@ -287,12 +293,12 @@ NET = "net.safetensors -o new.safetensors"
         (f"{NET} --cut {PATH}", "expected BLOCK:HEAD"),
         (f"{NET} --cut {PATH}:3", "removed already"),
         (f"{NET} --cut {PATH}:0,1,2", "all 3 heads"),
-        (f"{NET} --cut {PATH}:0,0", "removed already"),
-        (f"{NET} --cut layers.7:0", "layers.7 is no block"),
+        (f"{NET} --cut {PATH}:0,0", "named twice"),
+        (f"{NET} --cut layers.7:0", "'layers.7' is no block"),
         (f"{NET} --cut {PATH}:0 --heads 1", "expected one of both"),
         (f"{NET} --from-plan plan.json --heads 1", "drop one"),
-        (f"{NET} --from-plan nowhere.json", "cannot be read as text"),
-        (f"{NET} --from-plan text.json", "expected a cut by block path"),
+        (f"{NET} --from-plan nowhere.json", "nowhere.json cannot be read (No such file or directory)"),
+        (f"{NET} --from-plan text.json", "text.json is no JSON, expected a cut by block path"),
         (f"{NET} --from-plan nothing.json", "names nothing that goes"),
         (f"{NET} --heads 1 --json new.safetensors", "given for two outputs"),
         (f"{NET} --from-plan plan.json --plan plan.json", "the input itself"),
@@ -307,7 +313,13 @@ NET = "net.safetensors -o new.safetensors"
         (f"removed.safetensors -o new.safetensors --cut {PATH}:2", "removed already"),
         ("removed.safetensors -o new.safetensors --from-plan plan.json", "removed already"),
         (f"masked.safetensors -o new.safetensors --cut {PATH}:2", "masked already"),
-        ("masked.safetensors -o new.safetensors --from-plan plan.json", "masked already"),
+        ("masked.safetensors -o new.safetensors --from-plan plan.json --masked", "masked already"),
+        ("masked.safetensors -o new.safetensors --from-plan rest.json", "all 2 heads left in"),
+        (f"{NET} --from-plan picture.json", "it is no text"),
+        (f"{NET} --hidden 0.999 --globally", "a rate of 0.999 takes 48 of 48 hidden channels and 46 can go"),
+        ("one.safetensors -o new.safetensors --heads 1", "the only head left in"),
+        ("one.safetensors -o new.safetensors --heads 1 --globally", "1 head was to go and none can"),
+        ("narrow.safetensors -o new.safetensors --hidden 0.5 --masked", "takes no channel"),
         ("masked.safetensors -o new.safetensors --heads 2", "all 2 heads left"),
     ],
 )

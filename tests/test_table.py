@@ -27,12 +27,14 @@ from karat.app.table.chart import spread
 from karat.app.table.document import document_of
 from karat.app.table.text import markdown, print_table
 from karat.refimpl.checkpoint import write_safetensors
-from karat.refimpl.load import load
+from karat.refimpl.errors import BadInput
+from karat.refimpl.load import file_of, load
 from karat.refimpl.models import quicksrnet
 from karat.refimpl.protocol import score
 from karat.refimpl.prune import channels, count, heads, masked, removed, scores, weights
 
 SMALL = "zoo:swinir-small-x2"
+SHAPES = load(SMALL).architecture.parameter_shapes(load(SMALL).config)
 UNSTRUCTURED = {"classical": 7_874_166, "lightweight": 609_802, "real-world": 7_824_683}
 TRUE = {  # head by head: rows of qkv and their biases, columns of proj, a column of the bias table
     "classical": 36 * (3 * 30 * 180 + 3 * 30 + 30 * 180 + 225),
@@ -161,6 +163,46 @@ def test_networks_that_the_user_trained(folder):
     assert [row.as_is for row in found[:1]] + [found[2].as_is] == [one.as_is] * 2
     assert found[3].as_is == count.unstructured(model, 0.5).as_is
     assert found[4].as_is == count.parameters(load(folder / "quick.safetensors"))
+
+
+def test_zeros_of_the_network_itself_are_counted(folder):
+    model, size = load(SMALL), (24, 40)
+    narrow = channels.per_layer(model, "hidden", scores.l1(model, "hidden"), 0.5)
+    unstructured, hidden = weights.pruned(model, 0.33), masked(model, narrow)
+    for network, left in ((unstructured, 82_561), (hidden, 87_548)):
+        write_safetensors(folder / "zeros.safetensors", network.parameters)
+        found = rows.rows(rows.subject(str(folder / "zeros.safetensors")), size)
+        assert found[0].as_is == left == rows.rows(model, size, (folder / "zeros.safetensors",))[-1].as_is
+        assert {row.as_studied for row in found} == {None}
+        assert "as studied is left out" in " ".join(document_of({}, found)["notes"])
+        for row in found:
+            assert row.whole == count.parameters(model)
+            if row.build:
+                counted = count.counts(row.build(), size)
+                assert (row.as_is, row.flops) == (counted.parameters - counted.zeros, counted.flops), row.label
+        attention = [name for name in network.parameters if ".attn." in name and not name.endswith("proj.bias")]
+        inside = sum(np.count_nonzero(network.parameters[n]) for n in attention if n in SHAPES)
+        assert found[2].as_is == left - inside
+
+
+def test_zeros_elsewhere_leave_the_studys_column(folder):
+    parameters = dict(load(SMALL).parameters)
+    parameters["conv_first.bias"] = np.zeros_like(parameters["conv_first.bias"])
+    write_safetensors(folder / "zeros.safetensors", parameters)
+    found, whole = (rows.rows(rows.subject(s), (8, 8)) for s in (str(folder / "zeros.safetensors"), SMALL))
+    assert [row.as_studied for row in found] == [row.as_studied for row in whole]
+    assert {row.as_is - other.as_is for row, other in zip(found, whole, strict=True)} == {
+        -parameters["conv_first.bias"].size
+    }
+
+
+def test_networks_of_the_zoo_and_of_the_study_stand_beside(table, folder):
+    code, _, err = table(f"lightweight --counts-only --also {SMALL} --also zoo:light-x2-test --json also.json")
+    assert (code, err) == (0, "")
+    *_, small, light = json.loads((folder / "also.json").read_text())["rows"]
+    assert (small["label"], small["parameters_as_is"]) == ("swinir-small-x2", count.parameters(load(SMALL)))
+    assert (light["label"], light["parameters_as_studied"]) == ("light-x2-test", 910_152)
+    assert [row.trained for row in rows.rows(load(SMALL), (8, 8), (SMALL, "lightweight"))[-2:]] == [True, False]
 
 
 def test_a_tiny_table(table, folder):
@@ -295,6 +337,15 @@ def test_labels_keep_their_order_and_do_not_touch(places, gap):
         ("quick.safetensors", "no Swin blocks"),
         ("zoo:quicksrnet-medium-x2-test --counts-only", "no Swin blocks"),
         ("masked.safetensors", "8 masked heads"),
+        ("masked.safetensors", "karat prune masked.safetensors --from-plan PLAN -o NEW.safetensors"),
+        ("light", "did you mean lightweight?"),
+        ("swinir-small-x2", "did you mean zoo:swinir-small-x2?"),
+        (f"{SMALL} --also lihgtweight", "did you mean lightweight?"),
+        *[
+            (f"{SMALL} --{option} {value}", f"expected 0.001 to {most}")
+            for option, most in (("power", "100,000 watts"), ("budget", "1,000,000 watt hours"))
+            for value in ("1e308", "1e-308", "1e-300", "0", "-1", "nan", "inf")
+        ],
         (f"{SMALL} --also nothing.pth", "nothing.pth"),
         (f"{SMALL} --also x3.safetensors", "expected 3 channels x2"),
         (
@@ -332,3 +383,10 @@ def test_drawing_needs_matplotlib(table, monkeypatch):
     monkeypatch.setattr(run, "find_spec", lambda name: None)
     code, _, err = table(f"{SMALL} --svg a.svg")
     assert (code, err) == (2, "karat: drawings need matplotlib, which is not installed; run: pip install matplotlib\n")
+
+
+@pytest.mark.parametrize(("source", "also"), [(SMALL, ()), ("lightweight", (SMALL,))])
+def test_an_embedded_network_is_not_overwritten(source, also):
+    """Only checked here, so that nothing is lost when it fails."""
+    with pytest.raises(BadInput, match="the input itself"):
+        run.Wanted(also=also, json=file_of(SMALL)).check(source)

@@ -1,18 +1,24 @@
 """From what a person asked for to a plan: scores of a network's units, and those that go."""
 
+import time
+from math import prod
+
+import numpy as np
+
 from ...refimpl.checkpoint import read_checkpoint
 from ...refimpl.errors import BadInput
 from ...refimpl.prune import Plan, channels, heads
-from ...refimpl.prune.plan import check
-from ...refimpl.prune.remove import swinir_blocks
-from ...refimpl.prune.scores import check_scores, l1, sensitivity, taylor
+from ...refimpl.prune.living import living
+from ...refimpl.prune.plan import UNITS, all_gone, check
+from ...refimpl.prune.remove import masks, swinir_blocks
+from ...refimpl.prune.scores import check_scores, l1, sensitivity, taylor, unit_shape
 from ..images import high_resolution, middle, pieces
 from .wanted import ON_PICTURES
 
 SIDE = 64  # small pixels of a piece: the gradients of a classical network in 3 GB, a thousand runs in minutes
 
 
-def plan_of(model, wanted, progress=lambda name, done, total: None):
+def plan_of(model, wanted, progress=lambda name, done, total: None, tell=lambda line: None):
     """What goes of a network, unstructured weights apart.
 
     Parameters
@@ -21,6 +27,8 @@ def plan_of(model, wanted, progress=lambda name, done, total: None):
     wanted : Wanted
     progress : callable
         Called with what is scored, units or pictures done, and in all.
+    tell : callable
+        Called with a line that says how long it takes, where that may be hours.
 
     Returns
     -------
@@ -42,10 +50,10 @@ def plan_of(model, wanted, progress=lambda name, done, total: None):
     """
     swinir_blocks(model)  # refuses what has none
     if wanted.from_plan:
-        return _read(model, wanted.from_plan)
+        return _read(model, wanted.from_plan, wanted.masked)
     plan = heads.named(model, wanted.named_heads())
     asked = wanted.scored.items()
-    scores = _scores(model, wanted, progress) if asked else {}
+    scores = _scores(model, wanted, progress, tell) if asked else {}
     for kind, amount in asked:
         plan = plan.joined(_by_scores(model, kind, amount, scores[kind], wanted.globally))
     check(plan, model.config.paths)
@@ -78,7 +86,7 @@ def _takes(plan):
     return any(any((cut.heads, cut.hidden, *cut.queries, *cut.values)) for cut in plan.cuts.values())
 
 
-def _scores(model, wanted, progress):
+def _scores(model, wanted, progress, tell):
     kinds = wanted.scored
     if wanted.by == "l1":
         return {kind: l1(model, kind) for kind in kinds}
@@ -94,10 +102,35 @@ def _scores(model, wanted, progress):
         found = gradients(model, pieces(pictures, scale, SIDE), lambda done, total: progress("taylor", done, total))
         return {kind: taylor(model, kind, found) for kind in kinds}
     pairs = pieces([middle(picture, scale * SIDE) for picture in pictures], scale, SIDE)
+    tell(_cost(model, kinds, pairs))
     return {
         kind: sensitivity(model, kind, pairs, lambda done, total, kind=kind: progress(kind, done, total))
         for kind in kinds
     }
+
+
+def _cost(model, kinds, pairs):
+    """How often the golden network runs, and about how long: one run is timed."""
+    blocks = model.config.paths.values()
+    runs = len(pairs) * sum(1 + sum(prod(unit_shape(block, kind)) for block in blocks) for kind in kinds)
+    begin = time.perf_counter()
+    model(pairs[0][0])
+    return f"sensitivity: {runs:,} runs of the golden network, about {_duration(runs * (time.perf_counter() - begin))}"
+
+
+def _duration(seconds):
+    """A length of time as people say it.
+
+    Examples
+    --------
+    >>> [_duration(seconds) for seconds in (0.2, 80, 900, 7300)]
+    ['1 second', '80 seconds', '15 minutes', '2.0 hours']
+    """
+    if seconds >= 5400:
+        return f"{seconds / 3600:.1f} hours"
+    if seconds >= 90:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{max(seconds, 1):.0f} second{'s' if seconds >= 1.5 else ''}"
 
 
 def _stored(stored, model, kind, path):
@@ -105,22 +138,37 @@ def _stored(stored, model, kind, path):
     found = {block: stored[f"{block}:{kind}"] for block in model.config.paths if f"{block}:{kind}" in stored}
     if not found:
         raise BadInput(
-            f"{path.name} holds no scores of {kind}, expected one array for each block, such as "
+            f"{path.name} holds no scores of {UNITS[kind]}s, expected one array for each block, such as "
             f"{next(iter(model.config.paths))}:{kind}; learn them with --importances {kind}"
         )
     check_scores(model, kind, found)
     return found
 
 
-def _read(model, path):
-    """A plan from a file; what it names must be there and not be masked."""
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} cannot be read as text ({error}), expected a plan; check the path") from None
-    plan = Plan.from_json(text)
+def _read(model, path, mask):
+    """A plan from a file; what it names must be there, and may be zero already where it is taken out."""
+    plan = Plan.from_json(_text(path), path.name)
     if not _takes(plan):
         raise BadInput(f"{path} names nothing that goes, expected a cut by block path; write it with --plan")
     check(plan, model.config.paths)
-    heads.named(model, {path: cut.heads for path, cut in plan.cuts.items() if cut.heads})
+    changes = any(np.any(model.parameters[name][~stay]) for name, stay in masks(model, plan).items())
+    if mask and not changes:
+        raise BadInput(
+            f"all that {path.name} names is zero (masked already), expected something to mask; leave --masked out to "
+            "take it out"
+        )
+    for block, alive in living(model).items():
+        gone = np.isin(np.arange(len(alive)), plan.cuts[block].heads if block in plan.cuts else ())
+        if (alive & gone).any() and not (alive & ~gone).any():
+            raise all_gone(int(alive.sum()), "head", f" left in {block}")
     return plan
+
+
+def _text(path):
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        reason = error.strerror
+    except UnicodeDecodeError:
+        reason = "it is no text"
+    raise BadInput(f"{path} cannot be read ({reason}), expected what karat prune --plan wrote; check the path")

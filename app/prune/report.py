@@ -10,6 +10,7 @@ from rich.text import Text
 from ...refimpl.models import Model
 from ...refimpl.prune import Cut, Plan
 from ...refimpl.prune.count import Counts, Pruned, after_heads, counts, unstructured
+from ...refimpl.prune.living import living
 from ...refimpl.prune.weights import linear_weights
 from ..lines import say
 
@@ -23,9 +24,9 @@ class Layer:
     Attributes
     ----------
     heads, queries, values, hidden : (int, int)
-        Units before, and those that still compute something; queries and values of one head.
+        Units that computed something before, and that still do; queries and values of the head that has most.
     gone : tuple of int
-        Heads that went, by number in the network before.
+        Heads that went, by number in the network before; those that were zero already too.
     zeros, weights : int
         Of the weights of its linear layers afterwards: those that are zero, and all.
     """
@@ -50,7 +51,7 @@ class Report:
     plan : Plan
     before, after : Counts
     studied : Pruned or None
-        As the study counts, where only heads went or only single weights.
+        As the study counts, where only heads went or only single weights, of a network that was not pruned before.
     size : (int, int)
         (H, W) of the picture that FLOPs are counted for.
     """
@@ -65,7 +66,8 @@ class Report:
     @classmethod
     def of(cls, model: Model, network: Model, plan: Plan, wanted, size) -> "Report":
         """Compare a network with the pruned one."""
-        layers = {path: _layer(model, network, path, plan.cuts.get(path, Cut())) for path in model.config.paths}
+        units = {kind: (_left(model, kind), _left(network, kind)) for kind in ("heads", *KINDS)}
+        layers = {path: _layer(network, path, plan.cuts.get(path, Cut()), units) for path in model.config.paths}
         studied = _studied(model, plan, wanted.unstructured)
         return cls(layers, plan, counts(model, size), counts(network, size), studied, size)
 
@@ -80,7 +82,7 @@ class Report:
             "parameters_as_studied": self.studied.as_studied if self.studied else None,
             "sparsity_as_studied": self.studied.sparsity_as_studied if self.studied else None,
             "parameters_as_is": self.left,
-            "sparsity_as_is": 100 * (1 - self.left / self.before.parameters),
+            "sparsity_as_is": self.share_gone,
         }
 
     @property
@@ -88,19 +90,22 @@ class Report:
         """Parameters afterwards that are not zero."""
         return self.after.parameters - self.after.zeros
 
+    @property
+    def share_gone(self):
+        """In percent of the parameters that were not zero before."""
+        return 100 * (1 - self.left / (self.before.parameters - self.before.zeros))
 
-def _layer(model, network, path, cut):
-    block = model.config.paths[path]
-    kept = [head for head in range(block.heads) if head not in cut.heads]
-    per_head = {"queries": cut.queries, "values": cut.values}
-    lost = {kind: len(gone[kept[0]]) if gone else 0 for kind, gone in per_head.items()}  # of a head that stays
-    lost["hidden"] = len(cut.hidden)
-    whole = {"queries": block.qk_width, "values": block.v_width, "hidden": block.hidden}
+
+def _left(model, kind):
+    """How many units of every block compute something, by block."""
+    return {path: int(alive.sum(-1).max()) for path, alive in living(model, kind).items()}
+
+
+def _layer(network, path, cut, units):
     linear = [network.parameters[name] for name in linear_weights(network) if name.startswith(f"{path}.")]
     return Layer(
-        heads=(block.heads, len(kept)),
         gone=cut.heads,
-        **{kind: (n, n - lost[kind]) for kind, n in whole.items()},
+        **{kind: (before[path], after[path]) for kind, (before, after) in units.items()},
         zeros=sum(value.size - int(np.count_nonzero(value)) for value in linear),
         weights=sum(value.size for value in linear),
     )
@@ -108,8 +113,9 @@ def _layer(model, network, path, cut):
 
 def _studied(model, plan, rate):
     """The study counts heads, or single weights; no channels, and not both."""
-    channels = any(any((cut.hidden, *cut.queries, *cut.values)) for cut in plan.cuts.values())
-    if channels or (plan.cuts and rate is not None):
+    channels = any(_lost(cut, kind) for cut in plan.cuts.values() for kind in KINDS)
+    pruned = any(not np.all(model.parameters[name]) for name in linear_weights(model))
+    if pruned or channels or (plan.cuts and rate is not None):
         return None
     return after_heads(model, plan) if rate is None else unstructured(model, rate)
 
@@ -127,7 +133,7 @@ def print_report(console, title, report):
 def _table(report):
     layers = report.layers.values()
     heads = any(layer.gone for layer in layers)
-    kinds = [kind for kind in KINDS if any(len(set(getattr(layer, kind))) > 1 for layer in layers)]
+    kinds = [kind for kind in KINDS if any(_lost(cut, kind) for cut in report.plan.cuts.values())]
     zeros = any(layer.zeros for layer in layers)
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     titles = ["block", *(["heads", "gone"] if heads else []), *kinds, *(["zeros"] if zeros else [])]
@@ -144,15 +150,21 @@ def _table(report):
     return table
 
 
+def _lost(cut, kind):
+    """Whether a cut has channels of a kind."""
+    units = getattr(cut, kind)
+    return any(map(len, units)) if kind != "hidden" else bool(units)
+
+
 def _of(pair):
     return f"{pair[1]} of {pair[0]}"
 
 
 def _sums(report):
     before, after, studied = report.before, report.after, report.studied
-    share = 100 * (1 - report.left / before.parameters)
-    not_zero = ", zeros not counted" if after.zeros else ""
-    yield f"parameters: {before.parameters:,} before, {report.left:,} as it is ({share:.2f} % gone){not_zero}"
+    not_zero = ", zeros not counted" if before.zeros or after.zeros else ""
+    whole, share = before.parameters - before.zeros, report.share_gone
+    yield f"parameters: {whole:,} before, {report.left:,} as it is ({share:.2f} % gone){not_zero}"
     if studied:
         gone = f"({studied.sparsity_as_studied:.2f} % gone)"
         yield f"            {studied.as_studied:,} as the study counts {gone}: {_WHY[bool(report.plan.cuts)]}"

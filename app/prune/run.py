@@ -39,7 +39,7 @@ def run_prune(console, source, output, wanted, size="256x256"):
     wanted.check(source, output)
     model = load(source)
     with named_bar("scoring") as progress:
-        plan = plan_of(model, wanted, progress)
+        plan = plan_of(model, wanted, progress, lambda line: say(console, line))
     network = (masked if wanted.masked else removed)(model, plan) if plan.cuts else model
     if wanted.unstructured is not None:
         network = _without_weights(network, wanted.unstructured)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...refimpl.errors import BadInput
+from ...refimpl.load import file_of
 from ...refimpl.prune.choose import check_rate
 from ..outputs import check_outputs
 
@@ -75,10 +76,9 @@ class Wanted:
         output : Path
         """
         _check_choices(self)
-        source = None if model.startswith("zoo:") else model
         if output.suffix != ".safetensors":
             raise BadInput(f"the output is {output.name}, expected a name that ends in .safetensors; rename it")
-        check_outputs([output, self.plan, self.json], source, self.from_plan, self.scores)
+        check_outputs([output, self.plan, self.json], file_of(model), self.from_plan, self.scores)
 
     def named_heads(self) -> dict[str, tuple[int, ...]]:
         """Heads of ``--cut`` by block.

@@ -77,7 +77,9 @@ def _count_notes(rows):
     if any(row.build is None for row in rows):
         yield "(*) no attention is left in some layer: counted, not built"
     whole = [row.as_studied for row in rows if row.technique in ("whole", "heads")]
-    if _is_misprinted(rows):
+    if None in whole:
+        yield "the study counts no network whose linear layers hold zeros already: as studied is left out"
+    elif _is_misprinted(rows):
         first, second = (f"{count:,}" for count in whole[1:3])
         yield f"the first two pruned rows of the study's real-world table are misprints; exact are {first} and {second}"
 

@@ -158,7 +158,7 @@ def _input(built, conditions):
 
 def _quality(one, upscaler, conditions):
     model = upscaler.model
-    if not conditions.trained and one.row.technique != "also":
+    if not (one.row.trained if one.row.technique == "also" else conditions.trained):
         one.blank["psnr"] = UNTRAINED
     elif model.scale == 1 or model.config.channels != 3:
         one.blank["psnr"] = "the test protocol is that of networks that upscale colour pictures"

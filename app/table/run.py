@@ -1,7 +1,6 @@
 """``karat table``: the study's table for a network, on the terminal, in files and drawn."""
 
 import json as jsonlib
-import math
 import os
 import shlex
 from dataclasses import dataclass
@@ -9,14 +8,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ...refimpl.errors import BadInput
+from ...refimpl.load import file_of
 from ..amounts import parse_size
 from ..outputs import check_outputs, write_bytes
 from ..progress import stages
 from .document import document_of
-from .rows import STUDY, rows, seeded_name, subject
+from .rows import label_of, rows, seeded_name, subject
 from .text import markdown, print_table
 
 DRAWINGS = (".svg", ".png")
+POWERS, BUDGETS = (0.001, 100_000.0), (0.001, 1_000_000.0)  # watts, watt hours: a sensor to a rack, for days
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Wanted:
     Attributes
     ----------
     counts_only : bool
-    also : tuple of Path
-        Networks that the user trained.
+    also : tuple of (str or Path)
+        Networks that the user trained, or zoo:NAME.
     images : Path or None
         Folder of high-resolution pictures.
     size, package_size : str
@@ -41,7 +42,7 @@ class Wanted:
     """
 
     counts_only: bool = False
-    also: tuple[Path, ...] = ()
+    also: tuple[str | Path, ...] = ()
     images: Path | None = None
     size: str = "256x256"
     package_size: str = "64x64"
@@ -55,9 +56,12 @@ class Wanted:
 
     def check(self, source):
         """Raise BadInput unless the options make sense and the files can be written."""
-        for name, value in (("--power", self.power), ("--budget", self.budget)):
-            if not (value > 0 and math.isfinite(value)):
-                raise BadInput(f"{name} is {value:g}, expected more than 0; give such a number")
+        for name, value, (least, most), unit in (
+            ("--power", self.power, POWERS, "watts"),
+            ("--budget", self.budget, BUDGETS, "watt hours"),
+        ):
+            if not least <= value <= most:  # NaN too
+                raise BadInput(f"{name} is {value:g}, expected {least:g} to {most:,.0f} {unit}; give such a number")
         if self.repeat < 1:
             raise BadInput(f"--repeat is {self.repeat}, expected at least 1; give 5 for medians that can be trusted")
         most = os.cpu_count() or 1
@@ -70,9 +74,9 @@ class Wanted:
             raise BadInput("--counts-only measures nothing, expected it without --images, --svg and --png; drop one")
         if self.drawings and find_spec("matplotlib") is None:
             raise BadInput("drawings need matplotlib, which is not installed; run: pip install matplotlib")
-        network = () if source in STUDY or source.startswith("zoo:") else (source,)
-        check_outputs([self.json, self.markdown, *self.drawings], *network, *self.also)
-        labels = [path.stem for path in self.also]
+        networks = map(file_of, (source, *self.also))
+        check_outputs([self.json, self.markdown, *self.drawings], *networks)
+        labels = [label_of(path) for path in self.also]
         for label in labels:
             if labels.count(label) > 1:
                 raise BadInput(f"two networks of --also are called {label}, expected names that differ; rename one")

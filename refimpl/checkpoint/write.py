@@ -1,5 +1,6 @@
-"""Writes weights as safetensors, whole or not at all."""
+"""Writes weights as safetensors, whole or not at all; the same weights are the same bytes."""
 
+import json
 import os
 from pathlib import Path
 from uuid import uuid4
@@ -18,7 +19,7 @@ def write_safetensors(path, arrays, metadata=None):
     arrays : mapping of str to array
         Anything that `read_checkpoint` takes as an array, of any memory layout.
     metadata : mapping of str to str, optional
-        Goes into the header.
+        Goes into the header, sorted by key.
 
     Raises
     ------
@@ -44,7 +45,24 @@ def write_safetensors(path, arrays, metadata=None):
     arrays = {name: copy_array(name, array) for name, array in arrays.items()}
     partial = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
-        partial.write_bytes(save(arrays, metadata=dict(metadata) if metadata else None))
+        partial.write_bytes(_ordered(save(arrays, metadata=dict(metadata) if metadata else None)))
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _ordered(content):
+    """The same file with its metadata in order: the library writes them in an order that differs from run to run.
+
+    References
+    ----------
+    https://huggingface.co/docs/safetensors, section "Format": eight bytes of length, the header, the numbers.
+    """
+    begin = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:begin])
+    if "__metadata__" not in header:
+        return content
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the numbers begin at a multiple of 8
+    return b"".join([len(text).to_bytes(8, "little"), text, memoryview(content)[begin:]])

@@ -13,7 +13,8 @@ import numpy as np
 
 from ..errors import BadInput
 from ..models import Model
-from .choose import check_rate, lowest, lowest_of_all, share
+from .choose import check_rate, lowest, lowest_of_all, most_of_all, share
+from .living import living
 from .plan import Cut, Plan
 from .remove import swinir_blocks
 from .scores import check_scores
@@ -25,11 +26,12 @@ def per_layer(model: Model, kind: str, scores: Mapping[str, np.ndarray], rate: f
     Parameters
     ----------
     model : Model
+        Whole, or pruned before: masked channels are passed over.
     kind : {"queries", "values", "hidden"}
     scores : mapping of str to ndarray
         By block: (heads, width) or (hidden,), as in `scores`.
     rate : float
-        Of n channels round(rate n) go, but never the last.
+        Of the n channels that are left round(rate n) go, but never the last.
 
     Returns
     -------
@@ -45,11 +47,8 @@ def per_layer(model: Model, kind: str, scores: Mapping[str, np.ndarray], rate: f
     32
     """
     _check(model, kind, scores, rate)
-
-    def gone(values):
-        return lowest(values, share(rate, len(values)))
-
-    return Plan({path: replace(Cut(), **{kind: _each(gone, np.asarray(scores[path]))}) for path in model.config.paths})
+    alive = living(model, kind)
+    return Plan({path: replace(Cut(), **{kind: _lowest(scores[path], alive[path], rate)}) for path in alive})
 
 
 def globally(model: Model, scores: Mapping[str, np.ndarray], rate: float) -> Plan:
@@ -63,15 +62,23 @@ def globally(model: Model, scores: Mapping[str, np.ndarray], rate: float) -> Pla
     scores : mapping of str to ndarray
         By block, (hidden,): compared as they are.
     rate : float
-        Of all n hidden channels round(rate n) go; every layer keeps one.
+        Of all n hidden channels that are left round(rate n) go; every layer keeps one.
 
     Returns
     -------
     Plan
     """
     _check(model, "hidden", scores, rate)
-    count = round(rate * sum(block.hidden for block in model.config.paths.values()))
-    return Plan({path: Cut(hidden=gone) for path, gone in lowest_of_all(scores, count).items()} if count else {})
+    left = {path: np.where(alive, scores[path], np.inf) for path, alive in living(model, "hidden").items()}
+    whole, most = sum(int(np.isfinite(one).sum()) for one in left.values()), most_of_all(left)
+    count = round(rate * whole)
+    if count > most:
+        raise BadInput(
+            f"a rate of {rate} takes {count} of {whole} hidden channels and {most} can go, since every layer keeps "
+            f"one, expected a rate up to {np.floor(1000 * most / whole) / 1000:g}; give a lower one"
+        )
+    chosen = lowest_of_all(left, count, "hidden channel") if count else {}
+    return Plan({path: Cut(hidden=gone) for path, gone in chosen.items()})
 
 
 def folded(model: Model, kind: str, importances: Mapping[str, np.ndarray]) -> Model:
@@ -136,9 +143,14 @@ def learnt(model: Model, kind: str, importances: Mapping[str, np.ndarray], rate:
     return folded(model, kind, importances), plan
 
 
-def _each(gone, values):
-    """Of the channels themselves, or of every head's."""
-    return gone(values) if values.ndim == 1 else tuple(gone(head) for head in values)
+def _lowest(scores, alive, rate):
+    """Of the channels themselves, or as many of every head's; those that are zero already stay, but for heads of zeros:
+    they lose the first ones, since all heads of a block share one width."""
+    values = np.where(alive, scores, np.inf)
+    if values.ndim == 1:
+        return lowest(values, share(rate, int(alive.sum())))
+    fewest = min((int(head.sum()) for head in alive if head.any()), default=0)
+    return tuple(lowest(head, share(rate, fewest)) for head in values)
 
 
 def _check(model, kind, scores, rate):

@@ -29,7 +29,7 @@ def share(rate: float, units: int) -> int:
     >>> share(0.3, 10), share(0.9, 2), share(0.1, 2)
     (3, 1, 0)
     """
-    return min(round(rate * units), units - 1)
+    return max(min(round(rate * units), units - 1), 0)
 
 
 def lowest(scores: np.ndarray, count: int) -> tuple[int, ...]:
@@ -43,7 +43,18 @@ def lowest(scores: np.ndarray, count: int) -> tuple[int, ...]:
     return tuple(sorted(np.argsort(scores, kind="stable")[:count].tolist()))
 
 
-def lowest_of_all(scores: Mapping[str, np.ndarray], count: int) -> dict[str, tuple[int, ...]]:
+def most_of_all(scores: Mapping[str, np.ndarray]) -> int:
+    """How many can go of all layers together: of no layer the last that is left.
+
+    Examples
+    --------
+    >>> most_of_all({"a": np.array([1.0, np.inf]), "b": np.array([5.0, 4.0, 3.0])})
+    2
+    """
+    return sum(max(int(np.isfinite(one).sum()) - 1, 0) for one in scores.values())
+
+
+def lowest_of_all(scores: Mapping[str, np.ndarray], count: int, unit: str = "unit") -> dict[str, tuple[int, ...]]:
     """The ``count`` lowest of all layers together, but of no layer the last one that it has.
 
     Infinite scores never go: that is how units are left out that are gone already.
@@ -53,6 +64,8 @@ def lowest_of_all(scores: Mapping[str, np.ndarray], count: int) -> dict[str, tup
     scores : mapping of str to ndarray
         By layer, (units,).
     count : int
+    unit : str
+        What one is called, for the reason when so many cannot go.
 
     Returns
     -------
@@ -64,19 +77,29 @@ def lowest_of_all(scores: Mapping[str, np.ndarray], count: int) -> dict[str, tup
     >>> lowest_of_all({"a": np.array([1.0, 2.0]), "b": np.array([5.0, 4.0, 3.0])}, 3)
     {'a': (0,), 'b': (1, 2)}
     """
-    places = [(path, unit) for path, values in scores.items() for unit in range(len(values))]
+    places = [(path, number) for path, values in scores.items() for number in range(len(values))]
     values = np.concatenate([np.asarray(one, np.float64) for one in scores.values()])
     left = {path: int(np.isfinite(one).sum()) for path, one in scores.items()}
-    most = sum(max(n - 1, 0) for n in left.values())
-    if not 0 < count <= most:
-        raise BadInput(
-            f"{count} units were to go and {most} can, since every layer keeps one; ask for a number from 1 to {most}"
-        )
+    _check_count(count, most_of_all(scores), unit)
     found: dict[str, list[int]] = {}
     for index in np.argsort(values, kind="stable"):
-        path, unit = places[index]
+        path, number = places[index]
         if count and left[path] > 1 and np.isfinite(values[index]):
-            found.setdefault(path, []).append(unit)
+            found.setdefault(path, []).append(number)
             left[path] -= 1
             count -= 1
     return {path: tuple(sorted(found[path])) for path in scores if path in found}
+
+
+def _check_count(count, most, unit):
+    were = f"{count} {unit} was" if count == 1 else f"{count} {unit}s were"
+    if count < 1:
+        raise BadInput(f"{were} to go, expected at least 1; ask for more")
+    if not most:
+        raise BadInput(
+            f"{were} to go and none can, since no layer has more than one {unit} left, expected a layer with more; "
+            "cut something else"
+        )
+    if count > most:
+        numbers = f"a number from 1 to {most}" if most > 1 else "1"
+        raise BadInput(f"{were} to go and {most} can, since every layer keeps one; ask for {numbers}")

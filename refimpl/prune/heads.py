@@ -7,21 +7,10 @@ import numpy as np
 from ..errors import BadInput
 from ..models import Model
 from .choose import lowest, lowest_of_all
-from .plan import Cut, Plan, check
+from .living import living
+from .plan import Cut, Plan, all_gone, check
 from .remove import swinir_blocks
 from .scores import check_scores
-
-
-def alive(model: Model) -> dict[str, np.ndarray]:
-    """Which heads of every block add anything: False where all columns of proj that read the head are zero.
-
-    Returns
-    -------
-    dict of str to ndarray of bool, (heads,)
-    """
-    blocks = swinir_blocks(model).items()
-    columns = {path: np.any(model.parameters[f"{path}.attn.proj.weight"], 0) for path, _ in blocks}  # (heads v width,)
-    return {path: columns[path].reshape(block.heads, -1).any(1) for path, block in blocks}
 
 
 def named(model: Model, heads: Mapping[str, tuple[int, ...]]) -> Plan:
@@ -43,16 +32,16 @@ expected a number from 0 to 1; plan with the network as it is
     """
     plan = Plan({path: Cut(heads=tuple(gone)) for path, gone in heads.items()})
     check(plan, swinir_blocks(model))
-    living = alive(model)
+    alive = living(model)
     for path, gone in heads.items():
-        left = np.flatnonzero(living[path]).tolist()
+        left = np.flatnonzero(alive[path]).tolist()
         for head in gone:
             if head not in left:
                 raise BadInput(
                     f"head {head} of {path} is zero (masked already), expected one of {left}; name a head that is left"
                 )
         if not set(left) - set(gone):
-            raise BadInput(f"all {len(left)} heads left in {path} would go, expected one to stay; cut fewer")
+            raise all_gone(len(left), "head", f" left in {path}")
     return plan
 
 
@@ -89,9 +78,9 @@ def per_layer(model: Model, scores: Mapping[str, np.ndarray], count: int = 1) ->
         raise BadInput(f"{count} heads of every layer were to go, expected at least 1; ask for more")
     left = _of_the_living(model, scores)
     for path, values in left.items():
-        living = int(np.isfinite(values).sum())
-        if count >= living:
-            raise BadInput(f"all {living} heads left in {path} would go, expected one to stay; cut fewer")
+        alive = int(np.isfinite(values).sum())
+        if count >= alive:
+            raise all_gone(alive, "head", f" left in {path}")
     return Plan({path: Cut(heads=lowest(values, count)) for path, values in left.items()})
 
 
@@ -118,7 +107,7 @@ def globally(model: Model, scores: Mapping[str, np.ndarray], count: int) -> Plan
     3
     """
     check_scores(model, "heads", scores)
-    chosen = lowest_of_all(_of_the_living(model, scores), count)
+    chosen = lowest_of_all(_of_the_living(model, scores), count, "head")
     return Plan({path: Cut(heads=heads) for path, heads in chosen.items()})
 
 
@@ -133,10 +122,10 @@ def steps(model: Model, scores: Mapping[str, np.ndarray]) -> Iterator[Plan]:
     Plan
         For the network as it is: step k cuts k heads of every layer, those of step k - 1 among them.
     """
-    fewest = min(int(living.sum()) for living in alive(model).values())
+    fewest = min(int(alive.sum()) for alive in living(model).values())
     yield from (per_layer(model, scores, count) for count in range(1, fewest))
 
 
 def _of_the_living(model, scores):
     """Scores with infinity for the heads that are gone."""
-    return {path: np.where(living, scores[path], np.inf) for path, living in alive(model).items()}
+    return {path: np.where(alive, scores[path], np.inf) for path, alive in living(model).items()}

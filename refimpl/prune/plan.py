@@ -4,8 +4,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 
+from ..checkpoint.messages import shown
 from ..errors import BadInput
 from ..models.swin_widths import Block
+
+UNITS = {"heads": "head", "queries": "query channel", "values": "value channel", "hidden": "hidden channel"}
+HIGHEST = 10**6  # of a unit's number: beyond every network
 
 
 @dataclass(frozen=True)
@@ -81,35 +85,73 @@ class Plan:
         return json.dumps({path: asdict(cut) for path, cut in self.cuts.items()})
 
     @classmethod
-    def from_json(cls, text: str) -> "Plan":
+    def from_json(cls, text: str, name: str = "the plan") -> "Plan":
         """Read what `to_json` wrote.
+
+        Parameters
+        ----------
+        text : str
+        name : str
+            What the plan is called in the reason, such as its file's name.
 
         Raises
         ------
         BadInput
-            When the text is no plan.
+            When the text is no plan, or names something twice.
         """
+        twice = []
+
+        def once(pairs):
+            names = [key for key, _ in pairs]
+            read = dict(pairs)
+            twice.extend(key for key in read if len(read) < len(names) and names.count(key) > 1)
+            return read
+
         try:
-            read = json.loads(text)
-            kinds = {path: {kind: _READERS[kind](u) for kind, u in cut.items()} for path, cut in read.items()}
-        except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
+            read = json.loads(text, object_pairs_hook=once)
+            found = f"names {shown(twice[0])} twice" if twice else _bent(read)
+        except (ValueError, RecursionError):  # too deep, or a number of thousands of digits
+            found = "is no JSON"
+        if found:
             raise BadInput(
-                f"the plan bends {error}, expected a cut by block path; use what Plan.to_json wrote"
-            ) from None
+                f"{name} {found}, expected a cut by block path, as karat prune --plan writes it; write it again"
+            )
+        kinds = {path: {kind: _tuples(units) for kind, units in cut.items()} for path, cut in read.items()}
         return cls({path: replace(Cut(), **cut) for path, cut in kinds.items()})
 
 
-def _numbers(units):
-    if type(units) is not list or any(type(unit) is not int for unit in units):
-        raise TypeError(f"at {units!r}")
-    return tuple(units)
+def _bent(read):
+    """What is wrong with a plan as it was read; None when nothing is."""
+    if type(read) is not dict:
+        return "lists no blocks by path"
+    for path, cut in read.items():
+        if type(cut) is not dict or not cut.keys() <= UNITS.keys():
+            return f"has something else than {', '.join(UNITS)} under {shown(path)}"
+        for kind, units in cut.items():
+            lists = units if kind in ("queries", "values") else [units]
+            if type(lists) is not list or not all(map(_are_numbers, lists)):
+                return f"has something else than numbers of {UNITS[kind]}s under {shown(path)}"
+    return None
 
 
-def _lists(heads):
-    return tuple(_numbers(units) for units in heads)
+def _are_numbers(units):
+    return type(units) is list and all(type(unit) is int and abs(unit) <= HIGHEST for unit in units)
 
 
-_READERS = {"heads": _numbers, "queries": _lists, "values": _lists, "hidden": _numbers}
+def _tuples(units):
+    return tuple(map(_tuples, units)) if type(units) is list else units
+
+
+def all_gone(count: int, unit: str, place: str) -> BadInput:
+    """The reason when nothing of a kind would be left.
+
+    Examples
+    --------
+    >>> str(all_gone(1, "head", " of layers.0"))
+    'the only head of layers.0 would go, expected one to stay; leave it'
+    """
+    gone, advice = (f"all {count} {unit}s", "cut fewer") if count > 1 else (f"the only {unit}", "leave it")
+    return BadInput(f"{gone}{place} would go, expected one to stay; {advice}")
 
 
 def check(plan: Plan, blocks: Mapping[str, Block]) -> None:
@@ -133,37 +175,38 @@ cut fewer
     for path, cut in plan.cuts.items():
         if path not in blocks:
             known = list(blocks)
-            raise BadInput(f"{path} is no block of the network, expected {known[0]} to {known[-1]}; name one of them")
+            raise BadInput(f"{shown(path)} is no block of the network, expected {known[0]} to {known[-1]}; name one")
         block = blocks[path]
         _one_tuple_a_head(path, cut, block.heads)
-        for name, gone, count in _counted(cut, block):
+        for unit, place, gone, count in _counted(cut, block):
             wrong = [n for n in gone if not 0 <= n < count]
             if wrong:
                 raise BadInput(
-                    f"{name.removesuffix('s')} {wrong[0]} of {path} is not there (removed already?), expected a number "
-                    f"from 0 to {count - 1}; plan with the network as it is"
+                    f"{unit} {wrong[0]}{place} of {path} is not there (removed already?), expected a number from 0 to "
+                    f"{count - 1}; plan with the network as it is"
                 )
             if len(set(gone)) == count:
-                raise BadInput(f"all {count} {name} of {path} would go, expected one to stay; cut fewer")
+                raise all_gone(count, unit, f"{place} of {path}")
         _no_unit_twice(path, cut)
 
 
 def _one_tuple_a_head(path, cut, heads):
     for kind in ("queries", "values"):
-        if len(getattr(cut, kind)) not in (0, heads):
+        lists = len(getattr(cut, kind))
+        if lists not in (0, heads):
             raise BadInput(
-                f"the plan lists channels of {len(getattr(cut, kind))} heads under {kind} of {path}, expected one list "
-                f"for each of its {heads} heads; plan with the network as it is"
+                f"the plan has {lists} list{'s' if lists > 1 else ''} of {UNITS[kind]}s for {path}, expected {heads}, "
+                "one for each head; plan with the network as it is"
             )
 
 
 def _counted(cut, block):
-    """(name, numbers that go, how many there are) of every kind of unit; heads that go lose no channels."""
-    yield "heads", cut.heads, block.heads
+    """(name, of which head, numbers that go, how many there are) of every kind of unit."""
+    yield UNITS["heads"], "", cut.heads, block.heads
     for kind, width in (("queries", block.qk_width), ("values", block.v_width)):
         for head, gone in enumerate(getattr(cut, kind)):
-            yield f"{kind} channels of head {head}", gone, width
-    yield "hidden channels", cut.hidden, block.hidden
+            yield UNITS[kind], f" of head {head}", gone, width
+    yield UNITS["hidden"], "", cut.hidden, block.hidden
 
 
 def _no_unit_twice(path, cut):
@@ -173,6 +216,5 @@ def _no_unit_twice(path, cut):
             twice = [n for n in gone if gone.count(n) > 1]
             if twice:
                 raise BadInput(
-                    f"number {twice[0]} of the {field.name} of {path} goes twice (removed already), expected each unit "
-                    "once; leave it out of one plan"
+                    f"{UNITS[field.name]} {twice[0]} of {path} is named twice, expected each once; name it once"
                 )

@@ -74,7 +74,8 @@ def swinir_blocks(model: Model) -> dict[str, Block]:
     """Widths of every Swin block by path; raises BadInput where the network has none."""
     if model.architecture is not swinir:
         raise BadInput(
-            f"a {model.architecture.NAME} has no Swin blocks, expected a SwinIR; prune heads and channels of one"
+            f"a {model.architecture.NAME} has no Swin blocks, which hold all that is pruned, expected a SwinIR; "
+            "give one"
         )
     return model.config.paths
 

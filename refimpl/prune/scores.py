@@ -15,7 +15,7 @@ from ..errors import BadInput
 from ..metrics import psnr
 from ..models import Model
 from ..models.swin_widths import Block
-from .plan import Cut, Plan
+from .plan import UNITS, Cut, Plan
 from .remove import masks, silenced, swinir_blocks
 
 KINDS = ("heads", "queries", "values", "hidden")
@@ -47,7 +47,7 @@ def check_scores(model: Model, kind: str, scores: Mapping[str, np.ndarray]) -> N
         found = np.asarray(scores[path]).shape if path in scores else "nothing"
         if found != shape or np.isnan(scores[path]).any():
             reason = f"hold {found}" if found != shape else "are not numbers everywhere"
-            raise BadInput(f"scores of the {kind} of {path} {reason}, expected shape {shape}; score this network")
+            raise BadInput(f"scores of {UNITS[kind]}s of {path} {reason}, expected shape {shape}; score this network")
 
 
 def qkv_parts(value: np.ndarray, block: Block) -> list[np.ndarray]:
