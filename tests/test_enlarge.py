@@ -8,11 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karat.app.photos import enlarge as enlarging
+from karat.app.photos import shadows
 from karat.app.photos.alpha import filled
 from karat.app.photos.array import upscale_array
 from karat.app.photos.curve import decoded, encoded
 from karat.app.photos.enlarge import enlarge
 from karat.app.photos.flat import keep_flat
+from karat.app.photos.shadows import keep_shadows
 from karat.app.photos.size import PASSES, plan_size
 from karat.kernels.compile import compile
 from karat.refimpl.errors import BadInput
@@ -37,6 +39,7 @@ def picture(seed, height, width, channels, bits):
 def test_colours_are_what_the_network_gives(fast, seed, height, width, channels, bits):
     pixels = picture(seed, height, width, channels, bits)
     most = 2**bits - 1
+    pixels = np.maximum(pixels, most // 16)  # of shadows see below
     found = enlarge(fast, pixels, most, plan_size(width, height, 2))
     x = np.float32(pixels.transpose(2, 0, 1)[None]) / np.float32(most)
     y = fast(x if channels == 3 else x.repeat(3, 1))
@@ -71,8 +74,52 @@ def test_what_is_flat_stays_to_the_last_bit(fast, channels, bits, data):
     assert (found == expected[0, 0]).all()
 
 
+@given(st.integers(0, 99), st.sampled_from([1, 3]), st.integers(1, 3))
+def test_shadows_keep_their_mean(fast, seed, channels, deepest):
+    """Noise of the lowest levels; the network alone makes it greenish."""
+    rng = np.random.default_rng(seed)
+    dark = rng.integers(0, deepest, (24, 24, channels), endpoint=True).astype(np.uint16) * 40
+    found = enlarge(fast, dark, 65535, plan_size(24, 24, 2))
+    error = found.mean((0, 1)) - dark.mean((0, 1))
+    assert np.abs(error).max() <= 0.25 * dark.mean() + 4  # what the clip at black keeps
+
+
+def test_shadows_are_tinted_without_the_rule(fast, monkeypatch):
+    dark = np.random.default_rng(0).integers(0, 60, (24, 24, 3)).astype(np.uint16)
+    kept = enlarge(fast, dark, 65535, plan_size(24, 24, 2)).mean((0, 1))
+    monkeypatch.setattr(enlarging, "keep_shadows", lambda y, x: None)
+    tinted = enlarge(fast, dark, 65535, plan_size(24, 24, 2)).mean((0, 1))
+    assert np.abs(kept - 29.5).max() < 15
+    assert tinted[1] > 400
+
+
+@given(st.integers(0, 99), st.integers(3, 30), st.integers(3, 30), st.sampled_from([2, 3]), st.integers(5, 12))
+def test_shadows_in_strips_are_those_of_the_whole(seed, height, width, scale, strip):
+    rng = np.random.default_rng(seed)
+    x = (rng.random((1, 3, height, width)) * 0.03).astype(np.float32)
+    x[..., width // 2 :] += 0.5
+    y = (x.repeat(scale, 2).repeat(scale, 3) + 0.01).astype(np.float32)
+    whole, parts = y.copy(), y.copy()
+    keep_shadows(whole, x)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shadows, "STRIP", strip)
+        keep_shadows(parts, x)
+    np.testing.assert_allclose(parts, whole, atol=1e-7)
+    brightest = np.array(
+        [
+            [x[0].max(0)[max(0, i - 4) : i + 5, max(0, j - 4) : j + 5].mean() for j in range(width)]
+            for i in range(height)
+        ]
+    )
+    bright = (brightest > 8 / 255 + 1e-6).repeat(scale, 0).repeat(scale, 1)
+    assert np.array_equal(whole[0][:, bright], y[0][:, bright])
+    dark = (brightest < 4 / 255 - 1e-6).repeat(scale, 0).repeat(scale, 1)
+    np.testing.assert_allclose((y - whole)[0][:, dark], 0.01, atol=1e-6)
+
+
 def test_a_flat_picture_is_not_flat_without_the_rule(fast, monkeypatch):
     monkeypatch.setattr(enlarging, "keep_flat", lambda y, x: None)
+    monkeypatch.setattr(enlarging, "keep_shadows", lambda y, x: None)
     black = np.zeros((8, 8, 3), np.uint8)
     assert enlarge(fast, black, 255, plan_size(8, 8, 2)).max() >= 2
 
@@ -101,7 +148,7 @@ def test_sixteen_dark_bits_stay(fast, seed, bits):
 @given(st.integers(0, 999), st.integers(1, 30), st.integers(1, 30))
 def test_colours_are_continued_from_what_is_seen(seed, height, width):
     rng = np.random.default_rng(seed)
-    alpha = rng.choice([0.0, 0.0, 0.5, 1.0], (height, width))
+    alpha = rng.choice([0.0, 0.0, 0.125, 0.5, 1.0], (height, width))
     colours = np.where(alpha > 0, rng.uniform(0.4, 0.6, (3, height, width)), rng.choice([0.0, 1.0], (3, height, width)))
     result = filled(colours, alpha)
     assert np.array_equal(result[:, alpha > 0], colours[:, alpha > 0])
@@ -122,6 +169,17 @@ def test_no_dark_fringe(fast):
     assert bled[seen].min() < 150
     assert found[0, 0, 3] == 0
     assert found[21, 21, 3] == 255
+
+
+def test_no_dark_fringe_behind_a_lossy_alpha(fast):
+    """Alphas of a few levels over black, as HEIC leaves them, count next to nothing."""
+    i, j = np.mgrid[-10:11, -10:11]
+    disc = i**2 + j**2 < 50
+    pixels = np.zeros((21, 21, 4), np.uint8)
+    pixels[disc] = (220, 210, 200, 255)
+    pixels[~disc, 3] = np.random.default_rng(0).integers(0, 4, (~disc).sum())
+    found = enlarge(fast, pixels, 255, plan_size(21, 21, 2)).astype(int)
+    assert np.abs(found[found[..., 3] > 250][:, :3] - (220, 210, 200)).max() <= 12
 
 
 def test_light_goes_through_the_curve(fast):
@@ -215,6 +273,11 @@ def test_a_grey_network_takes_colours_one_by_one():
         (np.full((4, 4), 1024, np.uint16), {"bits": 10}, "at most 1023"),
         (np.zeros((4, 4), np.uint8), {"scale": 2, "size": "8x8"}, "expected one"),
         (np.zeros((4, 4), np.uint8), {"scale": 50}, "passes"),
+        (np.zeros((4, 4), np.uint8), {"scale": "2"}, "the scale is '2'"),
+        (np.zeros((4, 4), np.uint8), {"size": 100}, "the size is 100"),
+        (np.zeros((4, 4), np.uint8), {"bits": 0}, "expected 8, 10, 12 or 16"),
+        (np.zeros((4, 4), np.uint8), {"bits": 99}, "expected 8, 10, 12 or 16"),
+        (np.zeros((4, 4), np.uint8), {"max_memory": "much"}, "amount of memory"),
     ],
 )
 def test_arrays_that_are_refused(pixels, options, words):

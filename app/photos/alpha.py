@@ -2,16 +2,19 @@
 
 import numpy as np
 
+UNSEEN, SEEN = 1 / 32, 1 / 8  # alpha up to which a colour counts nothing, and from which it is taken as it is
+
 
 def filled(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Colours continued into the fully transparent pixels, from the nearest visible ones outwards.
+    """Colours continued into the transparent pixels, from the nearest visible ones outwards.
 
     Parameters
     ----------
     colours : ndarray, (C, H, W)
         Floating.
     alpha : ndarray, (H, W)
-        In [0, 1]; colours stay where it is more than 0.
+        In [0, 1]; colours stay from `SEEN` on, count less below, and nothing up to `UNSEEN`: a lossy format leaves
+        black at alphas of a few levels.
 
     Returns
     -------
@@ -26,10 +29,10 @@ def filled(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     >>> filled(np.array([[[0.8, 0.0]]]), np.array([[1.0, 0.0]]))
     array([[[0.8, 0.8]]])
     """
-    seen = (alpha > 0).astype(colours.dtype)
-    if seen.all() or not seen.any():
+    seen = np.clip((alpha - UNSEEN) / (SEEN - UNSEEN), 0, 1).astype(colours.dtype)
+    if (seen == 1).all() or not seen.any():
         return colours
-    return np.where(seen > 0, colours, _pull_push(colours * seen, seen))
+    return np.where(seen == 1, colours, _pull_push(colours * seen, seen))
 
 
 def _pull_push(weighted, seen):

@@ -4,6 +4,7 @@ import numpy as np
 
 from ...kernels.compile import Upscaler, compile
 from ...refimpl.errors import BadInput
+from ..amounts import parse_bytes
 from .enlarge import enlarge
 from .photo import CHANNELS
 from .size import plan_size
@@ -44,7 +45,7 @@ def upscale_array(
     precision, threads
         See `karat.compile`.
     max_memory, halo
-        See `karat.upscale`.
+        See `karat.upscale`; memory counts beside ``pixels``.
     progress : callable, optional
         Called with parts done and parts in all.
 
@@ -71,10 +72,21 @@ def upscale_array(
     photo = pixels if pixels.ndim == 3 else pixels[..., None]
     if photo.shape[2] not in CHANNELS:
         raise BadInput(f"an array of {photo.shape[2]} channels was given, expected 1 to 4; take channels away")
-    most = MOST[pixels.dtype.name] if bits is None else 2**bits - 1
-    if most > MOST[pixels.dtype.name] or photo.max() > most:
-        raise BadInput(f"{bits} bits were stated and values go to {photo.max()}, expected at most {most}; state more")
+    most = _most(photo, bits)
+    max_memory = parse_bytes(max_memory) if isinstance(max_memory, str) else max_memory
     fast = model if isinstance(model, Upscaler) else compile(model, precision, threads)
     target = plan_size(photo.shape[1], photo.shape[0], fast.scale, scale, size)
     result = enlarge(fast, photo, most, target, linear=linear, max_memory=max_memory, halo=halo, progress=progress)
     return result.reshape(result.shape[: pixels.ndim])
+
+
+def _most(photo, bits):
+    """The value of white."""
+    deepest = MOST[photo.dtype.name]
+    if bits in (None, "auto"):
+        return deepest
+    if bits not in (8, 10, 12, 16) or 2**bits - 1 > deepest:
+        raise BadInput(f"bits is {bits!r} for {photo.dtype}, expected 8, 10, 12 or 16, and no more than the type has")
+    if photo.max() > 2**bits - 1:
+        raise BadInput(f"{bits} bits were stated and values go to {photo.max()}, expected at most {2**bits - 1}")
+    return 2**bits - 1

@@ -8,6 +8,7 @@ from ...kernels.pictures.tiling import fixed_tiles
 from .alpha import filled
 from .curve import decoded, encoded
 from .flat import keep_flat
+from .shadows import keep_shadows
 from .size import Target
 
 STRIP = 256  # rows that are converted at a time
@@ -73,7 +74,7 @@ def _network_input(pixels, part, most, colours, linear):
         if linear:
             x = encoded(x).astype(np.float32)
         if colours < pixels.shape[2]:
-            x = filled(x, pixels[..., -1])
+            x = filled(x, pixels[..., -1] / np.float32(most))
     return x[None]
 
 
@@ -83,6 +84,7 @@ def _in_memory(fast, x, max_memory, halo):
 
     def run(part, progress):
         y = run_plan(fast, part, plan, progress)
+        keep_shadows(y, part)
         keep_flat(y, part)
         return y
 

@@ -99,14 +99,14 @@ def check_size(size: str) -> None:
 
 
 def _checked(scale):
-    if not 0 < scale <= 100:
-        raise BadInput(f"the scale is {scale}, expected more than 0 and at most 100; choose one")
+    if not isinstance(scale, (int, float)) or not 0 < scale <= 100:
+        raise BadInput(f"the scale is {scale!r}, expected more than 0 and at most 100; choose one")
     return scale
 
 
 def _factor(width, height, size):
-    match = re.fullmatch(r"(?:(long|short)=(\d{1,6})|(\d{1,6})x(\d{1,6}))", size)
-    if match is None or any(group is not None and group.strip("0") == "" for group in match.groups()[1:]):
+    match = isinstance(size, str) and re.fullmatch(r"(?:(long|short)=(\d{1,6})|(\d{1,6})x(\d{1,6}))", size)
+    if not match or any(group is not None and group.strip("0") == "" for group in match.groups()[1:]):
         raise BadInput(f"the size is {size!r}, expected 4000x3000, long=4000 or short=3000; write it so")
     if match[1]:
         return int(match[2]) / (max if match[1] == "long" else min)(width, height)
