@@ -148,4 +148,6 @@ def replacing(path, temporary=None):
 
 def _unwritable(path, error):
     advice = UNWRITABLE.get(error.errno, "choose another folder")
-    return BadInput(f"{path} cannot be written ({error.strerror}), expected a place for a whole file; {advice}")
+    return BadInput(
+        f"{path} cannot be written ({error.strerror or error}), expected a place for a whole file; {advice}"
+    )

@@ -121,7 +121,7 @@ REFUSED = {
     "limits": ({"format": "webp", "size": "long=17000", "scale": None}, "16383 a side at most in WebP"),
     "dng": ({"format": "dng"}, "no sensor data"),
     "bits": ({"format": "jpeg", "bits": 16}, "bits is 16"),
-    "memory": ({"max_memory": "10MB"}, "max_memory is 10000000 bytes and at least"),
+    "memory": ({"max_memory": "10MB"}, "max_memory leaves"),
     "jobs": ({"jobs": 0}, "0 jobs"),
     "color": ({"color": "adobe"}, "color is 'adobe'"),
     "metadata": ({"metadata": "some"}, "metadata is 'some'"),

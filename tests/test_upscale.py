@@ -209,7 +209,7 @@ def test_little_memory_makes_tiles(tmp_path, swinir, photo):
     ("options", "words"),
     [
         ({"max_memory": "much"}, "'much', expected one such as 2GB"),
-        ({"max_memory": "1KB"}, "max_memory is 1000 bytes and at least"),
+        ({"max_memory": "1KB"}, "max_memory leaves"),
         ({"max_memory": 10**9, "tile": 16}, "both a tile and max_memory"),
         ({"tile": 16, "overlap": 16}, "overlap by 16"),
         ({"precision": "float16"}, "precision is 'float16'"),
@@ -266,12 +266,13 @@ def test_the_command_loads_no_more_than_it_needs(tmp_path, photo):
     assert {"scipy.linalg", "skimage", "karat.convert.mil", "rich.progress", "torch"} & modules == set()
 
 
-def test_the_command_takes_what_upscale_takes(tmp_path, photo):
+def test_the_command_takes_what_upscale_takes(tmp_path):
+    Image.fromarray(astronaut()).save(tmp_path / "in.png")  # large enough for the network to count in all
     said, code, *_ = command(tmp_path, "--tile", "32x32", "--overlap", "8")
     assert code == 0
     assert "tiles of 32 x 32 pixels that overlap by 8" in said[0]
     whole = command(tmp_path, "--overwrite", "--threads", "1")[0][0]
-    limit = int(re.search(r"whole picture, about (\d+) MB", whole)[1]) - 10
+    limit = int(re.search(r"whole picture, about (\d+) MB", whole)[1]) - 20
     said, code, *_ = command(tmp_path, "--max-memory", f"{limit}MB", "--halo", "0", "--threads", "1", "--overwrite")
     assert code == 0
     assert "pixels with a halo of 0" in said[0]

@@ -5,9 +5,11 @@ take beside is measured (``python benchmarks/photo_memory.py``), in bytes for ea
 """
 
 from dataclasses import dataclass
+from math import ceil
 
 from ...kernels.pictures.tile_plan import plan_tiles
 from ...refimpl.errors import BadInput
+from ..amounts import spoken_bytes
 from ..photos.decoder_child import EACH
 from ..photos.photo import Header
 from ..photos.size import Target
@@ -92,13 +94,15 @@ def predict(fast, header: Header, target: Target, format: str, bits: int, option
     limit = options.max_memory
     budget = None if limit is None else limit - beside
     if limit is not None and max(decode, beside, encode) > limit:
-        raise BadInput(_too_little(limit, max(decode, beside, encode)))
+        least = beside if options.tile else beside + _least(fast, target, 1, options)
+        raise BadInput(_too_little(limit, max(decode, least, encode)))
     network, reads, line = _network(fast, target, options, budget, beside)
     return Needs(decode, beside, encode, network, reads, line, budget)
 
 
 def _too_little(limit, needed):
-    return f"max_memory is {limit} bytes and at least {needed} are needed; raise it or choose a smaller size"
+    needs = ceil(1.01 * needed / 1e6)  # the search for the least ends at 1 %
+    return f"max_memory leaves {spoken_bytes(limit)} and {needs} MB are needed; raise it or choose a smaller size"
 
 
 def _network(fast, target, options, budget, beside):
@@ -113,8 +117,7 @@ def _network(fast, target, options, budget, beside):
     except BadInput as error:
         if budget is None or "max_memory" not in str(error):
             raise
-        least = beside + _least(fast, target, budget, options)
-        raise BadInput(_too_little(options.max_memory, least)) from None
+        raise BadInput(_too_little(options.max_memory, beside + _least(fast, target, budget, options))) from None
     if not plans:
         return 0, 1.0, "resampled only"
     plan = max(plans, key=lambda plan: plan.memory)
