@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -55,6 +56,20 @@ def read_manifests(folder: Path) -> dict[str, list[dict]]:
     return known
 
 
+def known_outputs(folder: Path) -> set[str]:
+    """Outputs that a folder's manifests say are theirs: made, or begun by a run that did not say how it ended."""
+    made, begun = set(), set()
+    for path in filter(Path.is_file, folder.glob(f"{NAME}*.jsonl")):
+        for entry in read_lines(path.read_bytes()):
+            if entry.get("begun"):
+                begun.add((path, entry["output"]))
+                continue
+            begun.discard((path, entry["output"]))
+            if entry.get("error") is None:
+                made.add(entry["output"])
+    return made | {name for _, name in begun}
+
+
 def proven(entries, output: Path, **expected) -> bool:
     """Whether entries say that an output was made so, and it still is what was made.
 
@@ -89,7 +104,7 @@ class Manifest:
     """
 
     def __init__(self, path: Path):
-        self.path = path
+        self.path, self._one = path, threading.Lock()
 
     def __enter__(self):
         try:
@@ -113,8 +128,11 @@ class Manifest:
         return self._file
 
     def add(self, entry: dict) -> None:
-        """Write a line; it is on the disk, as a whole, or not at all."""
-        line = json.dumps(entry).encode() + b"\n"
+        """Write a line; it is on the disk, as a whole, or not at all. Threads may call it."""
+        with self._one:
+            self._add(json.dumps(entry).encode() + b"\n")
+
+    def _add(self, line):
         size = os.fstat(self._file).st_size
         try:
             while line:
