@@ -1,7 +1,8 @@
 """What was done, as lines of JSON that are on the disk before the next picture is begun.
 
 Whoever is killed leaves whole lines and at most one torn one, which is cut off by the next run. A line proves nothing
-by itself: the files that it names must still hash as it says.
+by itself: the files that it names must still hash as it says. Before a result there is a line that it is begun, so
+that a job that goes on knows its own files.
 """
 
 import contextlib
