@@ -166,7 +166,9 @@ def upscale(
     ] = None,
     halo: Annotated[int | None, typer.Option(help="pixels that such a tile of a SwinIR reads around it")] = None,
     tile: Annotated[str | None, typer.Option(help="HEIGHTxWIDTH: as a package of this input size would")] = None,
-    overlap: Annotated[int, typer.Option(help="pixels that neighbouring --tile tiles share at least")] = 16,
+    overlap: Annotated[
+        int | None, typer.Option(help="pixels that neighbouring --tile tiles share at least; default: 16")
+    ] = None,
 ):
     """Upscale photographs on the compiled kernels."""
     from .quick import quick_start

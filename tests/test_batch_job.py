@@ -54,6 +54,7 @@ def test_a_folder_keeps_its_structure_and_the_manifest_its_word(tmp_path, job, t
     assert statuses(held) == ["written"] * 5
     assert sorted(tree(tmp_path / "out")) == [b"p0.png", b"p1.png", b"p2.png", b"p3.png", b"sub/q.png"]
     lines = [json.loads(line) for line in (tmp_path / "out/karat-manifest.jsonl").read_text().splitlines()]
+    lines = [line for line in lines if "begun" not in line]
     assert [line["output"] for line in lines] == ["p0.png", "p1.png", "p2.png", "p3.png", "sub/q.png"]
     assert {os.fsencode(line["output"]): line["output_sha256"] for line in lines} == tree(tmp_path / "out")
     for line in lines:
@@ -110,7 +111,7 @@ def test_one_bad_file_stops_nobody(tmp_path, job):
     assert "p2.png is empty" in held["images"][2]["error"]
     assert sorted(tree(tmp_path / "out")) == [b"p0.png", b"p3.png"]
     lines = (tmp_path / "out/karat-manifest.jsonl").read_text().splitlines()
-    assert sum(json.loads(line)["error"] is not None for line in lines) == 2
+    assert sum(json.loads(line).get("error") is not None for line in lines) == 2
 
 
 REFUSED = {
@@ -127,6 +128,14 @@ REFUSED = {
     "metadata": ({"metadata": "some"}, "metadata is 'some'"),
     "quality": ({"quality": 101}, "quality is 101"),
     "json": ({"json": "nothing/r.json"}, "folder nothing does not exist"),
+    "overlap": ({"tile": 16, "overlap": 16}, "overlap by 16"),
+    "negative": ({"tile": (16, 24), "overlap": -4}, "overlap by -4"),
+    "lost": ({"overlap": 4}, "without a tile"),
+    "nameless": ({"src": ""}, "an empty name"),
+    "nowhere": ({"dst": ""}, "an empty name"),
+    "long": ({"src": "y" * 300}, "a name of 300 bytes"),
+    "longer": ({"dst": "../" + "y" * 300 + ".png"}, "a name of 304 bytes"),
+    "deep": ({"dst": "yyyyyyy/" * 1000}, "a path of 7999 bytes|a path of 8000 bytes"),
     "shard": ({"shard": "3/2"}, "the shard is '3/2'"),
 }
 
@@ -144,6 +153,84 @@ def test_what_cannot_be_is_refused_before_anything_is_written(tmp_path, job, nam
         job(**options)
     assert tree(tmp_path) == before
     assert not list((tmp_path / "out").glob("karat-manifest*"))
+
+
+def test_a_report_and_a_page_take_nobodys_place(tmp_path, job, tiny):
+    """Originals, results, manifests, each other's, and what is there."""
+    (tmp_path / "mine.txt").write_text("mine")
+    os.link(tmp_path / "in/p3.png", tmp_path / "link")
+    refused = {
+        "in/p0.png": "is the input itself",
+        "link": "is the input itself",
+        "out/p0.png": "would be a result too",
+        "new": "would be a folder of results too",
+        "karat-manifest.jsonl": "is a manifest's name",
+        tiny: "is the input itself",
+    }
+    (tmp_path / "out").mkdir()
+    before = tree(tmp_path)
+    for place, words in refused.items():
+        for kind in ("json", "compare"):
+            for more in ({}, {"dry_run": True}, {"shard": "4/4"} if place == "in/p0.png" else {}):
+                dst = tmp_path / ("new/deep" if place == "new" else "out")
+                with pytest.raises(BadInput, match=words):
+                    job(dst=dst, overwrite=True, **{kind: tmp_path / place}, **more)
+    with pytest.raises(BadInput, match="is given for two outputs"):
+        job(json=tmp_path / "r", compare=tmp_path / "r")
+    for more in ({}, {"resume": True}):
+        with pytest.raises(BadInput, match=r"mine.txt is there already"):
+            job(json=tmp_path / "mine.txt", **more)
+    assert tree(tmp_path) == before
+
+
+def test_a_report_and_a_page_of_a_run_before_are_written_again(tmp_path, job):
+    papers = {"json": tmp_path / "r.json", "compare": tmp_path / "p.html"}
+    job(**papers)
+    with pytest.raises(BadInput, match=r"r.json is there already"):
+        job(dst=tmp_path / "more", **papers)
+    assert job(resume=True, **papers) == json.loads((tmp_path / "r.json").read_text())
+    job(overwrite=True, **papers)
+
+
+def test_resume_replaces_only_what_is_its_own(tmp_path, job):
+    picture(tmp_path / "out/p1.png", 5)
+    before = tree(tmp_path)
+    with pytest.raises(BadInput, match=r"p1.png is there and no manifest says"):
+        job(resume=True)
+    lone = tmp_path / "in/p0.png", tmp_path / "out/p1.png"
+    with pytest.raises(BadInput, match=r"p1.png is there and no manifest says"):
+        job(*lone, resume=True)
+    assert tree(tmp_path) == before
+    (tmp_path / "in/p1.png").write_bytes(b"")
+    (tmp_path / "out/p1.png").unlink()
+    job()
+    picture(tmp_path / "out/p1.png", 5)
+    picture(tmp_path / "in/p1.png", 1)
+    with pytest.raises(BadInput, match=r"p1.png is there and no manifest says"):  # it failed: the file is another's
+        job(resume=True)
+    assert statuses(job(resume=True, overwrite=True)) == ["done before", "written", "done before", "done before"]
+
+
+def test_a_result_without_its_line_is_begun_again(tmp_path, job, monkeypatch):
+    """As where a run is killed between the two, in this process and in others."""
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    for number in (1, 2):
+        with monkeypatch.context() as patch:
+            patch.setattr("karat.app.batch.run._Book.add", killed)
+            with pytest.raises(KeyboardInterrupt):
+                job(dst=tmp_path / f"out{number}", jobs=number)
+        assert tree(tmp_path / f"out{number}")
+        held = job(dst=tmp_path / f"out{number}", jobs=number, resume=True)
+        assert statuses(held) == ["written"] * 4
+
+
+def test_a_quality_that_is_not_used_is_said(tmp_path, job):
+    notes = job(quality=50)["images"][0]["notes"]
+    assert notes == ["the quality of 50 is not used: PNG loses nothing"]
+    assert job(dst=tmp_path / "jpegs", quality=50, format="jpeg")["images"][0]["notes"] == []
 
 
 def test_an_input_is_never_overwritten(tmp_path, job):
@@ -376,9 +463,10 @@ def test_a_page_compares_what_was_made_with_the_truth(tmp_path, job):
     text = page.read_text()
     assert text.count("PSNR") >= 4
     assert all(f"p{i}.png" in text for i in range(4))
-    job(src=tmp_path / "in/p0.png", dst=tmp_path / "one.png", compare=page, truth=tmp_path / "truths/p0.tif")
+    one = {"truth": tmp_path / "truths/p0.tif", "overwrite": True}
+    job(src=tmp_path / "in/p0.png", dst=tmp_path / "one.png", compare=page, **one)
     assert "p1.png" not in page.read_text()
-    job(dst=tmp_path / "more", compare=page)
+    job(dst=tmp_path / "more", compare=page, overwrite=True)
     assert "PSNR" not in page.read_text().partition("<main")[2]
 
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from batch_cases import command, leftovers, picture, run, tiny_network, tree
+from batch_cases import MANIFEST, command, leftovers, picture, run, tiny_network, tree
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and /proc")
 PICTURES = 40
@@ -42,9 +42,14 @@ def children(pid):
     return [*map(int, direct), *(one for child in direct for one in children(child))]
 
 
+def files(folder):
+    """How many there are, while they come and go."""
+    return sum(not path.name.startswith(MANIFEST) and path.is_file() for path in Path(folder).rglob("*"))
+
+
 def wait_for_results(process, folder, number, seconds=120):
     end = time.monotonic() + seconds
-    while len(tree(folder)) < number and process.poll() is None and time.monotonic() < end:
+    while files(folder) < number and process.poll() is None and time.monotonic() < end:
         time.sleep(0.005)
 
 

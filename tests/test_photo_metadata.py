@@ -13,6 +13,7 @@ from karat.app.photos.color_notes import profile_name
 from karat.app.photos.jpeg_file import joined_profile, photoshop_iptc
 from karat.app.photos.read import read_photo
 from karat.app.photos.tags import Tags, orientation
+from karat.app.photos.write import write_photo
 
 PIXELS = smooth(24, 40)
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -166,6 +167,32 @@ def test_a_wide_gamut_is_said(tmp_path):
     assert "wider than sRGB" in photo.notes[0]
     assert read(tmp_path, pillow(PIXELS, "PNG", icc_profile=SRGB)).notes == ()
     assert "sRGB" in profile_name(SRGB)
+
+
+def test_what_is_read_does_not_say_what_is_written(tmp_path):
+    """A wide gamut that is converted: no note says that anything is kept."""
+    adobe = primaries((0.64, 0.33, 1.0), (0.21, 0.71, 1.0), (0.15, 0.06, 1.0))
+    photo = read(tmp_path, pillow(PIXELS, "PNG", icc_profile=adobe))
+    written = write_photo(tmp_path / "out.png", photo, color="srgb")
+    assert not any("kept" in note for note in (*photo.notes, *written.notes))
+    assert any("converted to sRGB" in note for note in written.notes)
+
+
+def test_other_texts_of_a_png_are_said(tmp_path):
+    content = pillow(PIXELS, "PNG")
+    for kind, text in (
+        (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP),
+        (b"tEXt", b"Author\0Zo\xeb"),
+        (b"zTXt", b"a\nb\0\0"),
+    ):
+        content = with_chunk(content, kind, text)
+    (note,) = read(tmp_path, content).notes
+    assert note in ("texts of a PNG are left out: Author, a?b", "texts of a PNG are left out: a?b, Author")
+    for number in range(9):
+        content = with_chunk(content, b"iTXt", b"%d\0\0\0\0\0text" % number)
+    (note,) = read(tmp_path, content).notes
+    assert note.count(",") == 5
+    assert note.endswith("others")
 
 
 def test_a_profile_of_other_channels_is_left_out(tmp_path):

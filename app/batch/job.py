@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...kernels.compile import Upscaler, compile, first_use
+from ...kernels.pictures.tiling import check_tile
 from ...refimpl.errors import BadInput
-from ..outputs import check_output
+from ..outputs import check_outputs
 from ..photos.decoder import Decoder
+from .checks import check_arguments, check_beside
 from .inputs import find_inputs
 from .memory import BASE
 from .options import Options, Ways, weights_hash
@@ -93,17 +95,21 @@ def run_job(sources, output, model, options: Options, ways: Ways, listeners: Lis
         Before anything is written.
     """
     options, shard = _shared(options, ways.jobs, model), None if ways.shard is None else parse_shard(ways.shard)
-    for path in (ways.json, ways.compare):
-        if path is not None:
-            check_output(path, *sources)
+    sources, network = list(map(os.fsdecode, sources)), model if isinstance(model, (str, os.PathLike)) else None
+    check_arguments(*sources, output, ways.json, ways.compare, ways.truth)
+    check_outputs([ways.json, ways.compare], *sources, ways.truth, network)
     with Decoder() as decoder:  # its child starts while the kernels are loaded here
         found = find_inputs(sources, ways.recursive, output)
+        originals = found.sources
         if shard is not None:
             found = replace(found, sources=take_shard(found.sources, *shard), lone=False)
         fast = compile(
             model, options.precision, options.threads, lambda name, n, all_: n or listeners.say(first_use(all_))
         )
-        plan = make_plan(found, output, options, fast, decoder, ways.overwrite or ways.resume)
+        if options.tile is not None:
+            check_tile(options.tile, options.overlap, fast.scale)
+        plan = make_plan(found, output, options, fast, decoder, ways.overwrite, ways.resume)
+        check_beside(ways, plan, originals)
         seconds = listeners.planned(plan, fast, options) if listeners.planned else None
         if ways.dry_run:
             job = Job(plan, None, seconds)

@@ -1,13 +1,15 @@
 """What was done, as lines of JSON that are on the disk before the next picture is begun.
 
 Whoever is killed leaves whole lines and at most one torn one, which is cut off by the next run. A line proves nothing
-by itself: the files that it names must still hash as it says.
+by itself: the files that it names must still hash as it says. Before a result there is a line that it is begun, so
+that a job that goes on knows its own files.
 """
 
 import contextlib
 import hashlib
 import json
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -55,6 +57,20 @@ def read_manifests(folder: Path) -> dict[str, list[dict]]:
     return known
 
 
+def known_outputs(folder: Path) -> set[str]:
+    """Outputs that a folder's manifests say are theirs: made, or begun by a run that did not say how it ended."""
+    made, begun = set(), set()
+    for path in filter(Path.is_file, folder.glob(f"{NAME}*.jsonl")):
+        for entry in read_lines(path.read_bytes()):
+            if entry.get("begun"):
+                begun.add((path, entry["output"]))
+                continue
+            begun.discard((path, entry["output"]))
+            if entry.get("error") is None:
+                made.add(entry["output"])
+    return made | {name for _, name in begun}
+
+
 def proven(entries, output: Path, **expected) -> bool:
     """Whether entries say that an output was made so, and it still is what was made.
 
@@ -89,7 +105,7 @@ class Manifest:
     """
 
     def __init__(self, path: Path):
-        self.path = path
+        self.path, self._one = path, threading.Lock()
 
     def __enter__(self):
         try:
@@ -113,8 +129,11 @@ class Manifest:
         return self._file
 
     def add(self, entry: dict) -> None:
-        """Write a line; it is on the disk, as a whole, or not at all."""
-        line = json.dumps(entry).encode() + b"\n"
+        """Write a line; it is on the disk, as a whole, or not at all. Threads may call it."""
+        with self._one:
+            self._add(json.dumps(entry).encode() + b"\n")
+
+    def _add(self, line):
         size = os.fstat(self._file).st_size
         try:
             while line:

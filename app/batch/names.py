@@ -98,7 +98,7 @@ def same_name(path: Path) -> str:
 
 def longest_name(folder: Path) -> int:
     """Bytes that a name may have in a folder, or in the nearest one above it that there is."""
-    while not folder.is_dir() and folder != folder.parent:
+    while not os.path.isdir(folder) and folder != folder.parent:
         folder = folder.parent
     try:
         return os.pathconf(folder, "PC_NAME_MAX")

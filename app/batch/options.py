@@ -71,6 +71,10 @@ def make_options(**given) -> Options:
     tile = given.get("tile")
     if isinstance(tile, (int, str)):
         given["tile"] = parse_size(tile) if isinstance(tile, str) else (tile, tile)
+    if given.get("overlap") is None:
+        given.pop("overlap", None)
+    elif given.get("tile") is None:
+        raise BadInput("an overlap was given without a tile, expected both; add --tile or leave --overlap out")
     if given.get("format") is not None:
         given["format"] = named_format(given["format"])
     options = Options(**given)

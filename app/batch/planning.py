@@ -10,13 +10,14 @@ from ..photos.read import printable
 from ..photos.size import plan_size
 from .checks import check_names, folder_problem
 from .inputs import Found
+from .manifest import known_outputs
 from .memory import predict
 from .names import file_format, is_file_name, output_path
 from .plan import Item, Plan, Refused
 from .space import predicted_size
 
 
-def make_plan(found: Found, output, options, fast, decoder, replace_outputs=False) -> Plan:
+def make_plan(found: Found, output, options, fast, decoder, replace_outputs=False, resume=False) -> Plan:
     """Look at all photographs, and decide what becomes of them.
 
     Parameters
@@ -29,6 +30,8 @@ def make_plan(found: Found, output, options, fast, decoder, replace_outputs=Fals
     decoder : Decoder
     replace_outputs : bool
         Whether results may be there.
+    resume : bool
+        Whether results may be there that a manifest of the folder knows.
 
     Returns
     -------
@@ -48,7 +51,8 @@ def make_plan(found: Found, output, options, fast, decoder, replace_outputs=Fals
     elif output.exists() and not output.is_dir():
         raise BadInput(f"{printable(str(output))} is a file, expected a folder for the results; choose another output")
     entries = [_entry(source, output, alone, wanted, options, fast, decoder) for source in found.sources]
-    entries = check_names(entries, replace_outputs)
+    known = {output / name for name in known_outputs(output)} if resume and not alone else set()
+    entries = check_names(entries, replace_outputs, known if resume else None)
     plan = Plan(entries, None if alone else output, found)
     plan.problem = folder_problem(output.parent if alone else output, plan.size)
     return plan

@@ -78,8 +78,8 @@ def workers(count: int, model: str, options, kept=()):
 
 
 def _run(processes, items):
-    """(item, Result) of all items, each by whoever is free."""
-    waiting, done = iter(list(items)), queue.SimpleQueue()
+    """(item, Result) of all items, each by whoever is free, and taken from `items` when it is begun."""
+    waiting, done = iter(items), queue.SimpleQueue()
     lock = threading.Lock()
 
     def serve(process):

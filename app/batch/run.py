@@ -94,17 +94,25 @@ def _results(work, options, fast, decoder, pool, stack, book, show):
     if pool is not None and len(work) > 1:
         kept = () if book is None or os.name == "nt" else (book.manifest.descriptor,)
         run = stack.enter_context(workers(min(pool[0], len(work)), pool[1], options, kept))
-        for item, result in run(work):
+        for item, result in run(_begun(work, book)):
             finished += item.work
             show(printable(item.source.path.name), 1.0, 0, finished)
             yield item, result
         return
-    for item in work:
+    for item in _begun(work, book):
         at = printable(item.source.path.name), item.work, finished
         step = lambda now, total, at=at: show(at[0], now / total, *at[1:])  # noqa: E731
         step(0, 1)
         yield item, upscale_item(item, options, fast, decoder, step)
         finished += item.work
+
+
+def _begun(work, book):
+    """Each photograph, once the manifest says that its result is the job's: whoever is killed may not say it later."""
+    for item in work:
+        if book is not None:
+            book.begin(item)
+        yield item
 
 
 class _Book:
@@ -122,6 +130,11 @@ class _Book:
             for item, held in zip(items, entries, strict=True)
             if held and proven(held, item.output, **self._claim(item, _hash(item.source.path)))
         ]
+
+    def begin(self, item):
+        """Write that a result may be there from now on."""
+        with suppress(OSError):  # a full disk is said by the result's own line
+            self.manifest.add({"output": self._name(item), "begun": True})
 
     def add(self, item, result):
         """Write a line; gives the result, which failed where that cannot be."""

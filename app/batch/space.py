@@ -1,5 +1,6 @@
 """How much room results take on the disk, and how much there is."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def predicted_size(format, target, channels, bits) -> int:
 
 def existing(folder: Path) -> Path:
     """The folder, or the nearest one above it that there is."""
-    while not folder.is_dir() and folder != folder.parent:
+    while not os.path.isdir(folder) and folder != folder.parent:
         folder = folder.parent
     return folder
 

@@ -45,7 +45,8 @@ def upscale(
     overwrite : bool
         Whether results may replace files. The command asks for ``--overwrite``.
     resume : bool
-        Go on with a job that was stopped: what the folder's ``karat-manifest.jsonl`` proves is passed over.
+        Go on with a job that was stopped: what the folder's ``karat-manifest.jsonl`` proves is passed over, and a file
+        that it does not know is replaced with ``overwrite`` only.
     shard : str, optional
         "2/8": every eighth photograph, for machines that share a job.
     jobs : int
@@ -53,7 +54,8 @@ def upscale(
     dry_run : bool
         Whether only the plan is made.
     json, compare : path_like, optional
-        Also write what was done here, and a page of the photographs before and after.
+        Also write what was done here, and a page of the photographs before and after. Neither takes the place of a
+        photograph or a result.
     truth : path_like, optional
         What the only photograph was made smaller from, or a folder with one such for each under its name: the page says
         PSNR and SSIM.

@@ -34,13 +34,13 @@ def with_color_notes(photo):
     cicp = (icc and _profile_cicp(icc)) or cicp
     name = f"'{profile_name(icc)}'" if icc and profile_name(icc) else "its profile"
     if icc and _area(icc) > WIDER * _triangle(SRGB_XY):
-        notes.append(f"its colours are those of {name}, a gamut wider than sRGB: the profile is kept")
+        notes.append(f"its colours are those of {name}, a gamut wider than sRGB")
     elif cicp and cicp[0] in WIDE:
         notes.append(f"its colours are those of {WIDE[cicp[0]]}, a gamut wider than sRGB")
     elif not icc and not cicp and _says_adobe_rgb(photo.metadata.exif):
         notes.append("its EXIF says that its colours are Adobe RGB, and it holds no profile that says so")
     if cicp and cicp[1] in HDR:
-        notes.append(f"its brightness is coded for HDR screens ({HDR[cicp[1]]}), and stays so")
+        notes.append(f"its brightness is coded for HDR screens ({HDR[cicp[1]]})")
     return replace(photo, notes=tuple(notes), metadata=replace(photo.metadata, icc=icc))
 
 

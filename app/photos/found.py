@@ -64,6 +64,4 @@ def check_size(width, height, most):
     if min(width, height) < 1:
         raise BadInput(f"says it is {width} x {height}, expected at least one pixel; save it again")
     if width * height > most:
-        raise BadInput(
-            f"says it is {width} x {height}, expected at most {most} pixels; cut it into parts or raise the limit"
-        )
+        raise BadInput(f"says it is {width} x {height}, expected at most {most} pixels; cut it into parts")

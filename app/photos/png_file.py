@@ -16,6 +16,9 @@ PALETTE = 3
 XMP_KEY = b"XML:com.adobe.xmp"
 KEPT = (b"PLTE", b"tRNS", b"iCCP", b"cICP", b"eXIf", b"gAMA", b"sRGB", b"acTL")
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+PROFILE = b"raw profile type "
+READ = {XMP_KEY.lower(), *(PROFILE + kind for kind in (b"exif", b"iptc", b"8bim"))}
+NAMED = 5  # texts that are left out
 
 
 def chunks(data):
@@ -77,7 +80,7 @@ def inspect(data):
     width, height, depth, kind, _, _, _ = struct.unpack_from(">IIBBBBB", data, 16)
     if kind not in CHANNELS or depth not in (1, 2, 4, 8, 16):
         raise BadInput(f"has pixels of type {kind} with {depth} bits, which PNG does not know; save it again")
-    kept, texts = {}, {}
+    kept, texts, others = {}, {}, []
     for name, content in chunks(data):
         if name in KEPT:
             kept.setdefault(name, content)
@@ -85,6 +88,8 @@ def inspect(data):
             key, value = text(name, content)
             if value is not None:
                 texts.setdefault(key.lower(), value)
+            if key.lower() not in READ and key not in others:
+                others.append(key)
     exif = _exif(kept, texts)
     metadata = Metadata(exif, texts.get(XMP_KEY.lower()), _iptc(texts), _profile(kept), _cicp(kept))
     channels = CHANNELS[kind]
@@ -93,7 +98,9 @@ def inspect(data):
     channels += b"tRNS" in kept and channels in (1, 3)
     extra = {"depth": depth, "kind": kind, "transparent": kept.get(b"tRNS")}
     bits = 16 if depth == 16 else 8
-    return Found("PNG", width, height, channels, bits, orientation(exif), metadata, tuple(_notes(kept)), extra=extra)
+    return Found(
+        "PNG", width, height, channels, bits, orientation(exif), metadata, tuple(_notes(kept, others)), extra=extra
+    )
 
 
 def _exif(kept, texts):
@@ -120,14 +127,21 @@ def _grey(palette):
     return len(palette) > 2 and palette[0::3] == palette[1::3] == palette[2::3]
 
 
-def _notes(kept):
+def _notes(kept, others):
     if b"iCCP" in kept and _profile(kept) is None:
         yield "its ICC profile is damaged: it is left out"
     if b"acTL" in kept:
         yield "it is animated: its first picture is read"
+    if others:
+        names = [_named(key) for key in others[:NAMED]] + ["others"] * (len(others) > NAMED)
+        yield f"texts of a PNG are left out: {', '.join(names)}"
     gamma = struct.unpack(">I", kept[b"gAMA"])[0] if len(kept.get(b"gAMA", b"")) == 4 else 45455
     if not {b"sRGB", b"iCCP", b"cICP"} & set(kept) and abs(gamma - 45455) > 455:  # 1 %: how programs round 1 / 2.2
         yield f"it asks for a gamma of {gamma / 100000:g} (gAMA), which is left out"
+
+
+def _named(key):
+    return "".join(c if c.isprintable() else "?" for c in key[:79].decode("latin-1"))  # 79: the most PNG allows
 
 
 def decode(data, found):

@@ -14,7 +14,7 @@ from .develop import develop
 from .dng import write_dng
 from .heif_out import write_heic
 from .jpeg_out import write_jpeg
-from .limits import check_format, file_bits, suffix_format
+from .limits import check_format, file_bits, name, suffix_format
 from .metadata import carried
 from .png_out import write_png
 from .tiff_out import write_tiff
@@ -111,8 +111,11 @@ def encode(photo, file, format, quality=None, bits="auto", metadata="keep", colo
     """
     height, width, channels = photo.pixels.shape
     check_format(format, width, height, channels, bits, photo.linear)
+    unused = quality is not None and format not in QUALITY
     quality = _quality(format, quality)
     photo, notes = _in_color(photo, format, color)
+    if unused:
+        notes += (f"the quality of {quality} is not used: {name(format)} loses nothing",)
     wanted = file_bits(format, photo.bits, bits)
     if wanted != photo.bits:
         verb = "widened" if wanted > photo.bits else "rounded"

@@ -51,6 +51,33 @@ def halo_parts(size: int, side: int, halo: int) -> list[Part]:
     return [Part(max(0, n - halo), min(size, n + side + halo), n, min(size, n + side)) for n in starts]
 
 
+def check_tile(tile: tuple[int, int], overlap: int, scale: float) -> None:
+    """To be asked before any work is done: tiles can be of one size and overlap so.
+
+    Parameters
+    ----------
+    tile : tuple of int
+        (height, width) in pixels.
+    overlap : int
+        Pixels that neighbours share at least.
+    scale : float
+        Of the network: tiles begin at whole pixels of the result.
+
+    Raises
+    ------
+    BadInput
+
+    Examples
+    --------
+    >>> check_tile((64, 64), 16, 2)
+    """
+    _check_tile(tile, overlap, _step(scale))
+
+
+def _step(scale):
+    return Fraction(scale).limit_denominator(64).denominator
+
+
 def fixed_plan(height: int, width: int, tile: tuple[int, int], overlap: int, step: int = 1) -> list[Tile]:
     """Tiles of one size, as a package of that size is run over a picture.
 
@@ -79,6 +106,12 @@ def fixed_plan(height: int, width: int, tile: tuple[int, int], overlap: int, ste
     [Part(first=0, last=8, start=0, stop=7), Part(first=6, last=14, start=7, stop=13),
      Part(first=12, last=20, start=13, stop=20)]
     """
+    _check_tile(tile, overlap, step)
+    rows, columns = (_fixed_parts(size, side, overlap, step) for size, side in zip((height, width), tile, strict=True))
+    return [Tile(row, column) for row in rows for column in columns]
+
+
+def _check_tile(tile, overlap, step):
     if min(tile) < 1 or not 0 <= overlap < min(tile):
         raise BadInput(
             f"tiles of {tile[0]} x {tile[1]} pixels overlap by {overlap}, expected 0 or more and less than a side; "
@@ -89,8 +122,6 @@ def fixed_plan(height: int, width: int, tile: tuple[int, int], overlap: int, ste
             f"tiles of {tile[0]} x {tile[1]} pixels overlap by {overlap}, expected multiples of {step}, because the "
             "network's scale is no whole number; choose others"
         )
-    rows, columns = (_fixed_parts(size, side, overlap, step) for size, side in zip((height, width), tile, strict=True))
-    return [Tile(row, column) for row in rows for column in columns]
 
 
 def _fixed_parts(size, tile, overlap, step):
@@ -165,7 +196,7 @@ def fixed_tiles(run, x: np.ndarray, tile, overlap: int, scale: float, progress: 
     (1, 3, 10, 40)
     """
     tile = (tile, tile) if isinstance(tile, int) else tuple(tile)
-    step = Fraction(scale).limit_denominator(64).denominator
+    step = _step(scale)
     height, width = (max(side, -(-n // step) * step) for n, side in zip(x.shape[2:], tile, strict=True))
     tiles = fixed_plan(height, width, tile, overlap, step)
     done = iter(range(1, len(tiles) + 1))
