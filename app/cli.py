@@ -152,9 +152,7 @@ def upscale(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan, and write nothing")] = False,
     json: Json = None,
     compare: Annotated[Path | None, typer.Option(help="also write a page of before and after, NAME.html")] = None,
-    truth: Annotated[
-        Path | None, typer.Option(help="with --compare: what the photograph was made smaller from, or a folder")
-    ] = None,
+    truth: Annotated[Path | None, typer.Option(help="with --compare: what it was made smaller from")] = None,
     shard: Annotated[str | None, typer.Option(help="such as 2/8: this machine's part of the job")] = None,
     jobs: Annotated[
         int, typer.Option("--jobs", "--workers", help="processes of one thread, for many small pictures")

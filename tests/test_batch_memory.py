@@ -55,7 +55,7 @@ def test_a_plan_fits_or_is_refused(width, height, channels, share):
     try:
         fitting = needs(width, height, channels, format="PNG", max_memory=limit)
     except BadInput as error:
-        assert f"max_memory leaves" in str(error)
+        assert "max_memory leaves" in str(error)
         assert limit < whole.most
     else:
         assert fitting.most <= limit

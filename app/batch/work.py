@@ -105,7 +105,9 @@ def _written(item, photo, options):
             file.seek(0)
             return written, hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise BadInput(f"{printable(str(item.output))} cannot be written ({error.strerror}); choose another") from None
+        raise BadInput(
+            f"{printable(str(item.output))} cannot be written ({error.strerror or error}); choose another"
+        ) from None
     finally:
         with suppress(OSError):  # there is one only where a signal came before anybody else would have removed it
             part.unlink()
