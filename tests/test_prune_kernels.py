@@ -207,7 +207,7 @@ def plans_of_one_another(model, plan, patch):
 
 
 def one_head_of_another_layer(model, plan, patch):
-    """The first block keeps the heads and channels of attention that the second one's plan keeps."""
+    """The parameters of a head that stays are those of the head that the other layer keeps."""
     cut = Plan(plan.cuts | {FIRST: replace(plan.cuts[SECOND], hidden=plan.cuts[FIRST].hidden)})
     return removed(model, cut)
 

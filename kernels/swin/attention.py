@@ -11,7 +11,7 @@ from .linear import WIDE
 from .window import PANEL
 
 # vectors of queries, keys of a tile of scores, values of a tile of the weighted sum: what the registers hold
-QUERIES, KEYS, VALUE_ROWS = (2, 8, (10, 8, 6, 4)) if WIDE == 4 else (1, 4, (6,))
+QUERIES, KEYS, VALUE_ROWS = (2, 8, (10, 8, 6)) if WIDE == 4 else (1, 4, (6,))
 SCORE_ROW = QUERIES * VECTOR_BYTES
 
 
