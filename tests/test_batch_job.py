@@ -257,6 +257,23 @@ def test_little_room_is_refused(tmp_path, job, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
+def test_what_is_done_needs_no_room(tmp_path, job, monkeypatch):
+    """A job that a full disk stopped goes on when there is room for the rest."""
+    job()
+    (tmp_path / "out/p3.png").unlink()
+    asked = []
+    monkeypatch.setattr("karat.app.batch.checks.check_room", lambda size, folder: asked.append(size))
+    job(resume=True)
+    job(dst=tmp_path / "other")
+    assert 0 < asked[0] < asked[1]
+
+
+def test_a_file_in_the_way_of_the_folder_is_said(tmp_path, job):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match=r"file is a file, expected a folder"):
+        job(dst=tmp_path / "file/sub/out")
+
+
 def test_a_full_disk_fails_each_and_leaves_nothing(tmp_path, job, monkeypatch):
     def full(photo, file, *rest):
         if file.name and photo.pixels.shape[1] == 12:  # of p1

@@ -4,7 +4,7 @@ import gc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from kernel_cases import PRECISIONS, Swin, assert_no_worse, swin_cases
 from kernel_guards import guarded
@@ -27,7 +27,11 @@ CASE = {
 }
 
 
+NARROW = {"window": 3, "shift": 1, "channels": 29, "heads": 4, "keys": 9, "values": 1, "hidden": 1, "qkv_bias": False}
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
+@example(drawn=NARROW | {"grid": (1, 1), "seed": 0}, threads=1)  # tiles of four values once wrote beside the scratch
 @given(swin_cases(), st.integers(1, 3))
 def test_a_block_is_no_worse_than_its_twin(precision, drawn, threads):
     case = Swin(**drawn)

@@ -1,5 +1,6 @@
 """EXIF, XMP, IPTC, ICC and CICP come out as the bytes that went in."""
 
+import io
 import struct
 
 import numpy as np
@@ -193,6 +194,26 @@ def test_other_texts_of_a_png_are_said(tmp_path):
     (note,) = read(tmp_path, content).notes
     assert note.count(",") == 5
     assert note.endswith("others")
+
+
+P3 = (31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
+SRGB_PRIMARIES = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+
+
+@pytest.mark.parametrize(
+    ("primaries", "more", "said"), [(P3, b"", True), (SRGB_PRIMARIES, b"", False), (P3, b"s", False)]
+)
+def test_primaries_of_a_png_are_said(tmp_path, primaries, more, said):
+    content = with_chunk(pillow(PIXELS, "PNG"), b"cHRM", struct.pack(">8I", *primaries))
+    content = with_chunk(content, b"sRGB", b"\0") if more else content
+    assert any("cHRM" in note for note in read(tmp_path, content).notes) == said
+
+
+@pytest.mark.parametrize(("comment", "said"), [(b"taken at noon", True), (b"", False)])
+def test_the_comment_of_a_jpeg_is_said(tmp_path, comment, said):
+    content = io.BytesIO()
+    Image.fromarray(PIXELS).save(content, "JPEG", comment=comment)
+    assert ("its comment is left out" in read(tmp_path, content.getvalue()).notes) == said
 
 
 def test_a_profile_of_other_channels_is_left_out(tmp_path):

@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from photo_files import avif, chunk, heic, numbers, pictures, pillow, png, smooth, tiff, with_chunk
 from PIL import Image
@@ -49,6 +49,7 @@ def test_png_of_16_bits(read, pixels):
 
 @given(pictures(channels=(3, 4)))
 def test_webp(read, pixels):
+    assume(pixels.shape[2] == 3 or (pixels[..., 3] < 255).any())  # libwebp writes no alpha where all is opaque
     same(read(pillow(pixels, "WEBP", lossless=True, exact=True)), pixels, "WebP")
 
 

@@ -165,6 +165,9 @@ def folder_problem(folder, size):
         Bytes that will be written, about.
     """
     above = existing(folder)
+    file = next((path for path in (folder, *folder.parents) if path.exists() and not path.is_dir()), None)
+    if file is not None:
+        return f"{printable(str(file))} is a file, expected a folder for the results; choose another output"
     if not os.access(above, os.W_OK):
         return f"the folder {printable(str(folder))} cannot be written to, expected one that can; choose another"
     try:

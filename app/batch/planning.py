@@ -54,7 +54,8 @@ def make_plan(found: Found, output, options, fast, decoder, replace_outputs=Fals
     known = {output / name for name in known_outputs(output)} if resume and not alone else set()
     entries = check_names(entries, replace_outputs, known if resume else None)
     plan = Plan(entries, None if alone else output, found)
-    plan.problem = folder_problem(output.parent if alone else output, plan.size)
+    there = sum(item.size for item in plan.items if item.output in known and item.output.exists())  # most are done
+    plan.problem = folder_problem(output.parent if alone else output, plan.size - there)
     return plan
 
 

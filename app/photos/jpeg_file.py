@@ -13,6 +13,7 @@ ICC, PHOTOSHOP, ADOBE = b"ICC_PROFILE\0", b"Photoshop 3.0\0", b"Adobe"
 PICTURES, GAIN_MAP = b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0"
 FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
+COMMENT = 0xFE
 
 
 def segments(data):
@@ -74,10 +75,11 @@ def inspect(data):
     BadInput
     """
     kept = {mark: [] for mark in (EXIF, XMP, MORE_XMP, ICC, PHOTOSHOP, PICTURES, GAIN_MAP)}
-    frame, kind = b"", 0
+    frame, kind, comment = b"", 0, False
     for marker, content in segments(data):
         if marker in FRAMES and not frame:
             frame, kind = content, marker
+        comment |= marker == COMMENT and bool(content.strip(b"\0 "))
         for mark, found in kept.items():
             if marker in (0xE1, 0xE2, 0xED) and content.startswith(mark):
                 found.append(content[len(mark) :])
@@ -92,7 +94,7 @@ def inspect(data):
     metadata = Metadata(
         exif, kept[XMP][0] if kept[XMP] else None, photoshop_iptc(b"".join(kept[PHOTOSHOP])) or None, profile
     )
-    notes = tuple(_notes(kept, profile))
+    notes = (*_notes(kept, profile), *(("its comment is left out",) if comment else ()))
     extra = {"cmyk": channels == 4}
     return Found("JPEG", width, height, min(channels, 3), bits, orientation(exif), metadata, notes, extra=extra)
 

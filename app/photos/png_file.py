@@ -14,7 +14,8 @@ from .tags import orientation
 CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 PALETTE = 3
 XMP_KEY = b"XML:com.adobe.xmp"
-KEPT = (b"PLTE", b"tRNS", b"iCCP", b"cICP", b"eXIf", b"gAMA", b"sRGB", b"acTL")
+KEPT = (b"PLTE", b"tRNS", b"iCCP", b"cICP", b"eXIf", b"gAMA", b"cHRM", b"sRGB", b"acTL")
+SRGB = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)  # cHRM: white, red, green, blue, in hundred-thousandths
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 PROFILE = b"raw profile type "
 READ = {XMP_KEY.lower(), *(PROFILE + kind for kind in (b"exif", b"iptc", b"8bim"))}
@@ -138,6 +139,10 @@ def _notes(kept, others):
     gamma = struct.unpack(">I", kept[b"gAMA"])[0] if len(kept.get(b"gAMA", b"")) == 4 else 45455
     if not {b"sRGB", b"iCCP", b"cICP"} & set(kept) and abs(gamma - 45455) > 455:  # 1 %: how programs round 1 / 2.2
         yield f"it asks for a gamma of {gamma / 100000:g} (gAMA), which is left out"
+    primaries = struct.unpack(">8I", kept[b"cHRM"]) if len(kept.get(b"cHRM", b"")) == 32 else SRGB
+    far = max(abs(a - b) for a, b in zip(primaries, SRGB, strict=True)) > 500
+    if far and not {b"sRGB", b"iCCP", b"cICP"} & set(kept):
+        yield "its primaries (cHRM) are not those of sRGB and are left out: colours may look paler"
 
 
 def _named(key):

@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import re
 import stat
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,6 +115,7 @@ def printable(text, most=300):
 
 def _damaged(name, kind, error):
     text = error.args[0].decode("latin-1") if error.args and isinstance(error.args[0], bytes) else str(error)
+    text = re.sub(r"<[^<>]* at 0x[0-9a-f]+>", "it", text)  # Python's name of a stream
     reason = printable(" ".join(text.split())) or type(error).__name__
     return (
         f"{name} cannot be read as {kind or 'a picture'} ({reason}), expected an undamaged file; copy or save it again"
