@@ -7,7 +7,7 @@ from ...refimpl.errors import BadInput
 from ...refimpl.prune.distillation import check_share
 from ...refimpl.prune.scores import KINDS
 
-SHARE, GAMMA = 0.5, 1e-4  # where a teacher, or importances, are given without them
+SHARE, GAMMA = 0.5, 1e-5  # where a teacher, or importances, are given without them
 
 
 @dataclass(frozen=True)
