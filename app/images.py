@@ -42,7 +42,7 @@ def high_resolution(folder=None):
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in FORMATS)
     if not paths:
         raise BadInput(f"{folder} holds no PNG or JPEG, expected high-resolution pictures; name a folder that does")
-    bytes_of = {str(path.relative_to(folder)): np.round(255 * read_picture(path)[0][0]) for path in paths}
+    bytes_of = {str(path.relative_to(folder)): np.round(255 * read_picture(path)[0]) for path in paths}
     return {name: picture.astype(np.uint8) for name, picture in bytes_of.items()}
 
 

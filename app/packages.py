@@ -71,7 +71,7 @@ def _inputs(program, source):
         if len(program.inputs) != 1:
             names = ", ".join(feature.name for feature in program.inputs)
             raise BadInput(f"the package takes {names}, a picture is one input; give an .npz with these arrays")
-        return {program.inputs[0].name: read_picture(source)[0]}
+        return {program.inputs[0].name: read_picture(source)}
     return _arrays(source)
 
 

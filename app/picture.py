@@ -31,10 +31,8 @@ def read_picture(path, dtype: Any = np.float64):
 
     Returns
     -------
-    pixels : ndarray, (1, 3, H, W)
+    ndarray, (1, 3, H, W)
         In [0, 1]; grey is repeated three times.
-    info : dict
-        "grey" (bool) and "icc_profile" (bytes or None), for `write_picture`.
 
     Raises
     ------
@@ -60,11 +58,10 @@ def read_picture(path, dtype: Any = np.float64):
     if deep or image.mode not in ("1", "L", "P", "RGB"):
         kind = "16 bits a channel" if deep else f"type {image.mode}"
         raise BadInput(f"{path.name} has pixels of {kind}, expected 8-bit grey or RGB; convert it first")
-    pixels = np.asarray(image.convert("RGB")).transpose(2, 0, 1)[None] / np.asarray(255, dtype)  # (1, 3, H, W)
-    return pixels, {"grey": image.mode in ("1", "L"), "icc_profile": image.info.get("icc_profile")}
+    return np.asarray(image.convert("RGB")).transpose(2, 0, 1)[None] / np.asarray(255, dtype)  # (1, 3, H, W)
 
 
-def write_picture(path, pixels, info=None):
+def write_picture(path, pixels):
     """Write a picture as 8-bit PNG or JPEG, beside its target first, then renamed.
 
     Parameters
@@ -73,15 +70,13 @@ def write_picture(path, pixels, info=None):
         Ends in .png, .jpg or .jpeg.
     pixels : ndarray, (1, 3, H, W)
         In [0, 1]; clipped, and rounded to the nearest of 256 values.
-    info : dict, optional
-        As `read_picture` gives it.
 
     Raises
     ------
     BadInput
         When the format is not one of these, or cannot hold so many pixels.
     """
-    path, info = Path(path), info or {}
+    path = Path(path)
     check_target(path)
     array = np.empty((*pixels.shape[2:], 3), np.uint8)  # (H, W, 3)
     for top in range(0, len(array), STRIP):
@@ -92,9 +87,8 @@ def write_picture(path, pixels, info=None):
         raise BadInput(
             f"{path.name} would be {pixels.shape[3]} x {pixels.shape[2]}, JPEG holds 65500 a side; write a PNG"
         )
-    image = Image.fromarray(array[..., 1] if info.get("grey") else array)
     content = io.BytesIO()
-    image.save(content, form, icc_profile=info.get("icc_profile"), **OPTIONS[form])
+    Image.fromarray(array).save(content, form, **OPTIONS[form])
     write_bytes(path, content.getvalue())
 
 

@@ -47,7 +47,7 @@ def run_plan(console, weights, target, picture=None, size="64x64", json=None, ou
     if output:
         check_path(output)
     model = load(weights, **({"average": average} if average != 1 else {}))
-    x = read_picture(picture)[0] if picture else low_resolution(model.scale)
+    x = read_picture(picture) if picture else low_resolution(model.scale)
     if x.shape[2] < height or x.shape[3] < width:
         raise BadInput(f"the picture is {x.shape[2]} x {x.shape[3]} pixels, the size {size}; give a smaller --size")
     x, _ = fit(x, (1, 3, height, width))

@@ -83,7 +83,7 @@ def _pictures(images, model, shape):
         if isinstance(image, np.ndarray):
             yield f"image {number}", image
         else:
-            yield str(image), fit(read_picture(image)[0], shape)[0]
+            yield str(image), fit(read_picture(image), shape)[0]
 
 
 def _message(verdict, package, weights, picture):

@@ -52,7 +52,7 @@ def run_verify(console, package=None, weights=None, picture=None, average=1, wan
     explicit = {"average": average} if average != 1 else {}
     model = load(weights or EMBEDDED, **explicit)
     wanted.check_plan(model)
-    x = read_picture(picture)[0] if picture else low_resolution(model.scale)
+    x = read_picture(picture) if picture else low_resolution(model.scale)
     with tempfile.TemporaryDirectory() as folder, stages(("exporting", *STAGES)) as progress:
         if package is None:
             progress("exporting")

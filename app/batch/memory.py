@@ -11,7 +11,7 @@ from ...kernels.pictures.tile_plan import plan_tiles
 from ...refimpl.errors import BadInput
 from ..amounts import spoken_bytes
 from ..photos.decoder_child import EACH
-from ..photos.photo import Header
+from ..photos.photo import Header, colours_of
 from ..photos.size import Target
 
 BASE = 150_000_000  # Python, NumPy, numba and the kernels
@@ -155,7 +155,7 @@ def _before(fast, header, target):
 
 def _storing(fast, header, target):
     """Bytes beside the network's result while it is rounded into the picture."""
-    colours = header.channels - (header.channels % 2 == 0)
+    colours = colours_of(header.channels)
     strip = 8 * 3 * colours * STRIP * target.width
     last = target.sizes[-1][0] * target.sizes[-1][1]
     strip += FLOAT * last if colours == 1 < fast.model.config.channels else 0  # the mean of three colours

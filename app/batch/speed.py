@@ -9,6 +9,7 @@ import time
 import numpy as np
 
 from ..bench.flops import count_flops
+from ..photos.enlarge import runs_of
 from ..photos.photo import Photo
 from ..photos.write import encode
 from .plan import Item
@@ -74,9 +75,7 @@ def predicted_seconds(plan, fast, options, jobs=1) -> list[float]:
         if not isinstance(item, Item):
             seconds.append(0.0)
             continue
-        colours = item.header.channels - (item.header.channels % 2 == 0)
-        runs = (3 if fast.model.config.channels == 1 and colours == 3 else 1) + (item.header.channels % 2 == 0)
-        flops = runs * operations(fast, item.target, item.needs.reads)
+        flops = runs_of(fast, item.header.channels) * operations(fast, item.target, item.needs.reads)
         pixels = item.target.width * item.target.height
         seconds.append((flops / speed + pixels / coding[item.format]) / jobs)
     return seconds

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...refimpl.errors import BadInput
 from .depth import change_bits
+from .photo import colours_of
 
 CHOICES = ("keep", "srgb")
 SRGB, UNSAID = (1, 13), (2, 2)  # primaries and transfer
@@ -65,7 +66,7 @@ def to_srgb(photo):
         said = found.cicp is not None and found.cicp[:2] == SRGB
         return photo, () if said else ("no colour profile was found, so the numbers are taken to be sRGB",)
     profile = found.icc or cicp_profile(found.cicp)
-    colours = photo.pixels.shape[2] - (photo.pixels.shape[2] % 2 == 0)
+    colours = colours_of(photo.pixels.shape[2])
     pixels = photo.pixels.copy()
     pixels[..., :colours] = _transform(photo.pixels[..., :colours], photo.bits, profile)
     metadata = replace(found, icc=None if colours == 1 else srgb_profile(), cicp=None)

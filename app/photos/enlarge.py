@@ -8,6 +8,7 @@ from ...kernels.pictures.tiling import fixed_tiles
 from .alpha import filled
 from .curve import decoded, encoded
 from .flat import keep_flat
+from .photo import colours_of
 from .shadows import keep_shadows
 from .size import Target
 
@@ -40,11 +41,11 @@ def enlarge(fast, pixels, most, target: Target, *, linear=False, max_memory=None
     ndarray, (target height, target width, C)
         Of the type of ``pixels``.
     """
-    runs = _runs(fast, pixels.shape[2], target)
+    runs = target.passes * runs_of(fast, pixels.shape[2])
     done, progress = 0, progress or (lambda done, total: None)
     channels = pixels.shape[2]
     result = np.empty((target.height, target.width, channels), pixels.dtype)
-    colours = channels - (channels % 2 == 0)
+    colours = colours_of(channels)
     for part in _parts(channels):
         x = _network_input(pixels, part, most, colours, linear)
         for _ in range(target.passes):
@@ -56,14 +57,25 @@ def enlarge(fast, pixels, most, target: Target, *, linear=False, max_memory=None
 
 def _parts(channels):
     """Colours, and alpha where there is one."""
-    colours = channels - (channels % 2 == 0)
+    colours = colours_of(channels)
     return [slice(0, colours)] + ([slice(colours, channels)] if colours < channels else [])
 
 
-def _runs(fast, channels, target):
-    """How often the network is asked."""
-    of_part = 3 if fast.model.config.channels == 1 else 1
-    return target.passes * sum(of_part if part.stop - part.start == 3 else 1 for part in _parts(channels))
+def runs_of(fast, channels):
+    """How often the network is asked in one pass: for colours, one by one where it knows only grey, and for alpha.
+
+    Parameters
+    ----------
+    fast : Upscaler
+    channels : int
+        Of the picture.
+
+    Returns
+    -------
+    int
+    """
+    one_by_one = fast.model.config.channels == 1
+    return sum(3 if one_by_one and part.stop - part.start == 3 else 1 for part in _parts(channels))
 
 
 def _network_input(pixels, part, most, colours, linear):

@@ -8,6 +8,17 @@ import numpy as np
 CHANNELS = {1: "grey", 2: "grey with alpha", 3: "RGB", 4: "RGB with alpha"}
 
 
+def colours_of(channels: int) -> int:
+    """Channels but for alpha, which is the last one where their number is even.
+
+    Examples
+    --------
+    >>> [colours_of(channels) for channels in CHANNELS]
+    [1, 1, 3, 3]
+    """
+    return channels - (channels % 2 == 0)
+
+
 @dataclass(frozen=True)
 class Metadata:
     """What stands in a file beside the pixels, as the bytes that were found.

@@ -11,6 +11,7 @@ from ..color import to_srgb
 from ..curve import encoded
 from ..depth import change_bits
 from ..develop import develop
+from ..photo import colours_of
 
 ROWS = 512  # at a time: 16 bits in between would be twice the picture
 SQUARE, LIGHT, DARK = 8, 255, 204  # of the checkerboard: pixels a side, and its two greys
@@ -48,7 +49,7 @@ def shown(photo) -> tuple[np.ndarray, tuple[str, ...]]:
 def _strip(photo):
     """Some rows as 8-bit sRGB, what is to be said of it, and whether a profile moved a colour by more than rounding."""
     channels = photo.pixels.shape[2]
-    colours = channels - (channels % 2 == 0)
+    colours = colours_of(channels)
     found, notes, moved = replace(photo, pixels=photo.pixels[..., :colours]), (), False
     if photo.linear:
         found, notes = _from_light(found)
