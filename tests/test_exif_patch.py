@@ -79,6 +79,21 @@ def test_damage_never_crashes(drawn, data):
     assert len(notes) >= 1 if out is None else len(out) == len(damaged)
 
 
+@given(exif_blocks(), st.data())
+def test_a_block_cut_anywhere_never_crashes(drawn, data):
+    cut = drawn.data[: data.draw(st.integers(0, len(drawn.data)))]
+    out, notes = correct_exif(cut, 4000, 3000, red)
+    assert len(notes) >= 1 if out is None else len(out) == len(cut)
+
+
+def test_a_block_cut_just_before_its_link_is_corrected():
+    whole = b"II*\0\x08\0\0\0" + b"\x01\0" + b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0" + bytes(4)
+    for cut in (whole[:-4], whole[:-1]):
+        out, notes = correct_exif(cut, 4, 3, red)
+        assert out == cut[:18] + b"\x01" + cut[19:]
+        assert notes == ("a part of the EXIF block is damaged and is kept as it was",)
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_kept_or_left_out(data):
     out, notes = correct_exif(data, 40, 30)

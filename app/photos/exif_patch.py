@@ -57,6 +57,7 @@ class Block:
     data: bytes
     order: str = "<"
     main: Directory | None = None
+    next: int = 0  # what the main directory links to; 0 for nothing, and for a block cut before the link
     thumbnail: Directory | None = None
     nested: dict[int, Directory] = field(default_factory=dict)
     damaged: bool = False
@@ -107,8 +108,8 @@ def read_block(data):
         return block
     _read_nested(block, block.main, met)
     try:
-        next_one = block.number("I", block.main.link)
-        block.thumbnail = _directory(block, next_one, met) if next_one else None
+        block.next = block.number("I", block.main.link)
+        block.thumbnail = _directory(block, block.next, met) if block.next else None
     except Damaged:
         block.damaged = True
     return block
@@ -178,7 +179,7 @@ def correct_exif(data, width, height, thumbnail=None):
     for directory in (block.main, block.nested.get(EXIF_IFD)):
         _set_numbers(out, block, directory, sizes)
     notes = ("a part of the EXIF block is damaged and is kept as it was",) if block.damaged else ()
-    if block.thumbnail is not None or block.number("I", block.main.link):
+    if block.next:
         notes += _correct_thumbnail(out, block, thumbnail)
     return bytes(out), notes
 
