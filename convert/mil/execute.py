@@ -82,7 +82,7 @@ def _check_output(output, operation):
 
 def _step(operation, frees, program, profile, loaded):
     """A Step; ``loaded`` shares the converted constants between steps."""
-    operator = OPERATORS[operation.type]
+    operator = OPERATORS[operation.type].at(program.opset_number)
     bound = {}
     for name in operation.reads:
         if name in program.constants:

@@ -12,6 +12,8 @@ from .profiles import profile_named
 from .record import Shadow
 from .values import Variable
 
+NEWEST_OPSET = 9  # iOS26
+
 
 @dataclass(frozen=True)
 class Feature(Variable):
@@ -64,6 +66,12 @@ class Program:
         self.inputs, self.outputs, self.constants, self.operations = inputs, outputs, constants, operations
         self._producers = {output.name: operation for operation in operations for output in operation.outputs}
         self._steps = {}  # by profile name
+
+    @property
+    def opset_number(self):
+        """7 for "CoreML7"; for a name that nobody knows, the newest number that there is."""
+        digits = self.opset.removeprefix("CoreML")
+        return min(int(digits), NEWEST_OPSET) if digits.isdecimal() else NEWEST_OPSET
 
     def producer(self, name):
         """The Operation that computes a variable; None for inputs and constants."""

@@ -2,7 +2,8 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 OPERATORS = {}
 
@@ -19,12 +20,20 @@ class Operator:
     exact : bool
         It only moves or compares values, so half precision is not widened for it.
     parameters, required : frozenset of str
+    by_opset : bool
+        What it means changed between versions of Core ML: the function has a parameter ``opset`` beside MIL's, a
+        number (5 is iOS15, 6 iOS16, 7 iOS17, 8 iOS18).
     """
 
     function: Callable
     exact: bool
     parameters: frozenset
     required: frozenset
+    by_opset: bool = False
+
+    def at(self, opset):
+        """The operator as one opset means it."""
+        return replace(self, function=partial(self.function, opset=opset)) if self.by_opset else self
 
 
 def operator(*names, exact=False):
@@ -48,7 +57,8 @@ def operator(*names, exact=False):
         for name in names:
             if name in OPERATORS:
                 raise ValueError(f"operator {name} is registered twice")
-            OPERATORS[name] = Operator(function, exact, frozenset(signature), required)
+            parameters = frozenset(signature) - {"opset"}
+            OPERATORS[name] = Operator(function, exact, parameters, required, "opset" in signature)
         return function
 
     return register
