@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karat.app.photos import enlarge as enlarging
-from karat.app.photos import shadows
+from karat.app.photos import bands, shadows
 from karat.app.photos.alpha import filled
 from karat.app.photos.array import upscale_array
 from karat.app.photos.curve import decoded, encoded
@@ -17,6 +16,7 @@ from karat.app.photos.flat import keep_flat
 from karat.app.photos.shadows import keep_shadows
 from karat.app.photos.size import PASSES, plan_size
 from karat.kernels.compile import compile
+from karat.kernels.pictures.tile_plan import plan_tiles
 from karat.refimpl.errors import BadInput
 
 BITS = st.sampled_from([8, 10, 12, 16])
@@ -87,7 +87,7 @@ def test_shadows_keep_their_mean(fast, seed, channels, deepest):
 def test_shadows_are_tinted_without_the_rule(fast, monkeypatch):
     dark = np.random.default_rng(0).integers(0, 60, (24, 24, 3)).astype(np.uint16)
     kept = enlarge(fast, dark, 65535, plan_size(24, 24, 2)).mean((0, 1))
-    monkeypatch.setattr(enlarging, "keep_shadows", lambda y, x: None)
+    monkeypatch.setattr(bands, "keep_shadows", lambda y, x: None)
     tinted = enlarge(fast, dark, 65535, plan_size(24, 24, 2)).mean((0, 1))
     assert np.abs(kept - 29.5).max() < 15
     assert tinted[1] > 400
@@ -104,7 +104,7 @@ def test_shadows_in_strips_are_those_of_the_whole(seed, height, width, scale, st
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shadows, "STRIP", strip)
         keep_shadows(parts, x)
-    np.testing.assert_allclose(parts, whole, atol=1e-7)
+    assert np.array_equal(parts, whole)
     brightest = np.array(
         [
             [x[0].max(0)[max(0, i - 4) : i + 5, max(0, j - 4) : j + 5].mean() for j in range(width)]
@@ -117,9 +117,31 @@ def test_shadows_in_strips_are_those_of_the_whole(seed, height, width, scale, st
     np.testing.assert_allclose((y - whole)[0][:, dark], 0.01, atol=1e-6)
 
 
+@pytest.mark.parametrize("radius", [shadows.RADIUS, 0])
+def test_tiles_give_the_bits_of_the_whole(fast, radius, monkeypatch):
+    """In several bands, with shadows and flat areas across their borders; without rows held back it shows."""
+    monkeypatch.setattr(bands, "RADIUS", radius)
+    differ, limit = 0, 23 * 10**5
+    for seed, channels, linear in ((0, 3, False), (1, 1, False), (2, 4, False), (3, 3, True)):
+        pixels = np.random.default_rng(seed).integers(0, 1500, (300, 70, channels)).astype(np.uint16)
+        pixels[40:90, 10:30], pixels[:, 50:] = 3, 30_000
+        target = plan_size(70, 300, 2)
+        whole = enlarge(fast, pixels, 65535, target, linear=linear)
+        plan = plan_tiles(fast, 300, 70, limit, held=bands.HELD)
+        assert len({tile.rows for tile in plan.tiles}) > 2
+        tiled = enlarge(fast, pixels, 65535, target, linear=linear, max_memory=limit)
+        differ += not np.array_equal(tiled, whole)
+    assert differ == 0 if radius else differ > 0
+
+
+def test_no_pass_is_no_pass(fast):
+    pixels = picture(0, 9, 8, 3, 8)
+    assert np.array_equal(enlarge(fast, pixels, 255, plan_size(8, 9, 2, scale=1)), pixels)
+
+
 def test_a_flat_picture_is_not_flat_without_the_rule(fast, monkeypatch):
-    monkeypatch.setattr(enlarging, "keep_flat", lambda y, x: None)
-    monkeypatch.setattr(enlarging, "keep_shadows", lambda y, x: None)
+    monkeypatch.setattr(bands, "keep_flat", lambda y, x: None)
+    monkeypatch.setattr(bands, "keep_shadows", lambda y, x: None)
     black = np.zeros((8, 8, 3), np.uint8)
     assert enlarge(fast, black, 255, plan_size(8, 8, 2)).max() >= 2
 

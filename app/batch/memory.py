@@ -10,6 +10,7 @@ from math import ceil
 from ...kernels.pictures.tile_plan import plan_tiles
 from ...refimpl.errors import BadInput
 from ..amounts import spoken_bytes
+from ..photos.bands import HELD
 from ..photos.decoder_child import EACH
 from ..photos.photo import Header, colours_of
 from ..photos.size import Target
@@ -26,7 +27,7 @@ PACKED = 3  # a network's numbers: as read, and as kernels want them
 FLOAT = 4
 LIGHT = 5  # arrays in between where light becomes numbers
 ALPHA = 6  # and where colours are continued below what is transparent
-STRIP = 256  # rows that become floats of 8 bytes at a time
+STRIP = 64  # rows that become floats of 8 bytes at a time
 
 
 @dataclass(frozen=True)
@@ -90,14 +91,19 @@ def predict(fast, header: Header, target: Target, format: str, bits: int, option
     decode = still + here + int(DECODING * EACH[header.format] * pixels) + 2 * size
     still += here  # the child keeps its last picture until it is asked for the next
     encode = still + LIBRARY.get(format, 0) + result + _encoding(header, enlarged, format, bits)
-    beside = still + here + max(_before(fast, header, target), result + _storing(fast, header, target))
+    before, storing = _before(fast, header, target), result + _storing(fast, header, target)
+    if target.passes and not target.resampled:  # the picture is filled beside the last input of the network
+        storing += FLOAT * fast.model.config.channels * target.sizes[-2][0] * target.sizes[-2][1]
+    beside = still + here + max(before, storing)
     limit = options.max_memory
-    budget = None if limit is None else limit - beside
     if limit is not None and max(decode, beside, encode) > limit:
         least = beside if options.tile else beside + _least(fast, target, 1, options)
         raise BadInput(_too_little(limit, max(decode, least, encode)))
-    network, reads, line = _network(fast, target, options, budget, beside)
-    return Needs(decode, beside, encode, network, reads, line, budget)
+    budget = None if limit is None else limit - beside
+    needs = Needs(decode, beside, encode, *_network(fast, target, options, budget, beside), budget)
+    if limit is not None and needs.most > limit:  # tiles of a given size
+        raise BadInput(_too_little(limit, needs.most))
+    return needs
 
 
 def _too_little(limit, needed):
@@ -113,7 +119,7 @@ def _network(fast, target, options, budget, beside):
         shape = f"tiles of {height} x {width} pixels that overlap by {options.overlap}"
         return fast.memory(height, width) + result, 1.0, shape
     try:
-        plans = [plan_tiles(fast, height, width, budget, options.halo) for width, height in target.sizes[:-1]]
+        plans = _plans(fast, target, budget, options)
     except BadInput as error:
         if budget is None or "max_memory" not in str(error):
             raise
@@ -126,13 +132,22 @@ def _network(fast, target, options, budget, beside):
     return plan.memory, read / kept, plan.line.partition(", about ")[0] + ("" if plan.exact else "; seams are possible")
 
 
+def _plans(fast, target, budget, options):
+    """Of every pass; of the last one only bands are held where they go straight into the picture."""
+    held = [None] * target.passes
+    if held and not target.resampled:
+        held[-1] = HELD
+    sizes = zip(target.sizes, held, strict=False)
+    return [plan_tiles(fast, height, width, budget, options.halo, count) for (width, height), count in sizes]
+
+
 def _least(fast, target, budget, options):
     """The smallest budget, rounded up to 1 % of it, for which there are tiles."""
     low = high = max(1, budget)
 
     def fits(bytes_):
         try:
-            return [plan_tiles(fast, height, width, bytes_, options.halo) for width, height in target.sizes[:-1]]
+            return _plans(fast, target, bytes_, options)
         except BadInput:
             return []
 

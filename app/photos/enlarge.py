@@ -3,16 +3,13 @@
 import numpy as np
 from PIL import Image
 
-from ...kernels.pictures.tile_plan import plan_tiles, run_plan
-from ...kernels.pictures.tiling import fixed_tiles
 from .alpha import filled
 from .curve import decoded, encoded
-from .flat import keep_flat
+from .passing import Passing
 from .photo import colours_of
-from .shadows import keep_shadows
 from .size import Target
 
-STRIP = 256  # rows that are converted at a time
+STRIP = 64  # rows that are converted at a time
 
 
 def enlarge(fast, pixels, most, target: Target, *, linear=False, max_memory=None, halo=None, fixed=None, progress=None):
@@ -41,17 +38,20 @@ def enlarge(fast, pixels, most, target: Target, *, linear=False, max_memory=None
     ndarray, (target height, target width, C)
         Of the type of ``pixels``.
     """
-    runs = target.passes * runs_of(fast, pixels.shape[2])
-    done, progress = 0, progress or (lambda done, total: None)
     channels = pixels.shape[2]
-    result = np.empty((target.height, target.width, channels), pixels.dtype)
     colours = colours_of(channels)
+    result = np.empty((target.height, target.width, channels), pixels.dtype)
+    passing = Passing(fast, target.passes * runs_of(fast, channels), max_memory, halo, fixed, progress)
     for part in _parts(channels):
         x = _network_input(pixels, part, most, colours, linear)
-        for _ in range(target.passes):
-            way = _in_fixed_tiles(fast, *fixed) if fixed else _in_memory(fast, x, max_memory, halo)
-            x, done = _pass(fast, x, way, done, runs, progress)
-        _store(result[..., part], x, target, most, linear and part.stop == colours)
+        curved = linear and part.stop == colours
+        in_bands = target.passes > 0 and not target.resampled  # then nobody needs all of the last pass at once
+        for _ in range(target.passes - in_bands):
+            x = passing.whole(x)
+        if target.resampled:
+            x = _resampled(x, target)
+        for channel, top, y in passing.bands(x) if in_bands else [(slice(None), 0, x)]:
+            _store(result[top : top + y.shape[2], :, part][..., channel], y, most, curved)
     return result
 
 
@@ -90,51 +90,15 @@ def _network_input(pixels, part, most, colours, linear):
     return x[None]
 
 
-def _in_memory(fast, x, max_memory, halo):
-    """As a whole or in tiles; what is flat stays flat."""
-    plan = plan_tiles(fast, x.shape[2], x.shape[3], max_memory, halo)
-
-    def run(part, progress):
-        y = run_plan(fast, part, plan, progress)
-        keep_shadows(y, part)
-        keep_flat(y, part)
-        return y
-
-    return run
-
-
-def _in_fixed_tiles(fast, tile, overlap):
-    """As a package does, which knows nothing of what is flat."""
-    return lambda part, progress: fixed_tiles(fast, part, tile, overlap, fast.scale, progress)
-
-
-def _pass(fast, x, way, done, runs, progress):
-    """Once through the network: grey as three equal colours, colours one by one where it knows only grey."""
-
-    def run(part):
-        nonlocal done
-        y = way(part, lambda now, total: progress(done + now / total, runs))
-        done += 1
-        return np.clip(y, 0, 1, out=y)
-
-    known = fast.model.config.channels
-    if known == x.shape[1]:
-        return run(x), done
-    if known == 1:
-        return np.concatenate([run(x[:, c : c + 1]) for c in range(x.shape[1])], axis=1), done
-    return run(np.repeat(x, 3, axis=1)).mean(axis=1, keepdims=True), done
-
-
-def _store(result, x, target, most, linear):
-    """Round the pixels into the result, (H, W, C), resampled where they have another size."""
-    if target.resampled:
-        x = np.stack([_resampled(plane, target) for plane in x[0]])[None]
+def _store(result, x, most, linear):
+    """Round (1, C, H, W) into the result, (H, W, C)."""
     for top in range(0, len(result), STRIP):
         strip = np.clip(x[0, :, top : top + STRIP], 0, 1).transpose(1, 2, 0)
         strip = decoded(strip.astype(np.float64)) if linear else strip
         result[top : top + STRIP] = np.rint(strip * np.float64(most))
 
 
-def _resampled(plane, target):
-    """One colour at the target's size, in float32; antialiased where it shrinks."""
-    return np.asarray(Image.fromarray(plane).resize((target.width, target.height), Image.Resampling.LANCZOS))
+def _resampled(x, target):
+    """At the target's size, in float32; antialiased where it shrinks."""
+    size = (target.width, target.height)
+    return np.stack([np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.LANCZOS)) for plane in x[0]])[None]

@@ -70,14 +70,13 @@ def _share(x):
 
 
 def _box(values):
-    """Mean of the pixels that there are within `RADIUS`."""
+    """Mean of the pixels that there are within `RADIUS`; sums in one order, so that rows may be given in parts."""
     for axis in (2, 3):
-        size = values.shape[axis]
-        sums = np.concatenate(
-            [np.zeros_like(values.take([0], axis), np.float64), values.cumsum(axis, np.float64)], axis
-        )
-        ends = np.minimum(np.arange(size) + RADIUS + 1, size)
-        starts = np.maximum(np.arange(size) - RADIUS, 0)
-        count = (ends - starts).reshape([-1 if i == axis else 1 for i in range(4)])
-        values = ((sums.take(ends, axis) - sums.take(starts, axis)) / count).astype(values.dtype)
+        size, reach = values.shape[axis], [(RADIUS, RADIUS) if i == axis else (0, 0) for i in range(4)]
+        padded = np.pad(values, reach)
+        total = np.zeros_like(values)
+        for shift in range(2 * RADIUS + 1):
+            total += padded[(slice(None),) * axis + (slice(shift, shift + size),)]
+        near = np.minimum(np.arange(size), RADIUS) + np.minimum(np.arange(size)[::-1], RADIUS) + 1
+        values = total / near.reshape([-1 if i == axis else 1 for i in range(4)]).astype(values.dtype)
     return values

@@ -1,14 +1,18 @@
 """Whether a picture is computed as a whole or in tiles, and how much memory that takes."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...refimpl.errors import BadInput
-from .tiling import Progress, Tile, continued, cropped, halo_parts, halo_plan, run_tiles
+from .tiling import Progress, Tile, continued, cropped, halo_parts, halo_plan, run_rows, run_tiles
 
 ALIGNMENT = 16  # of exact tiles: kernels compute blocks of 4 x 4 and tiles of transforms, and must find the same ones
 HALO = 32  # where there is no exact one, see docs/performance.md
+KEPT = 16  # rows of the picture, whose result is held beside a row of tiles while that is corrected
+COMFORTABLE = 200 * 10**6  # bytes: larger tiles gain nothing, see benchmarks/README.md
 SMALLEST = 32  # pixels a side that a tile keeps at least: smaller ones are all halo
 
 
@@ -20,7 +24,7 @@ class Plan:
     ----------
     tiles : list of Tile
     memory : int
-        Predicted bytes beside the picture, the result included.
+        Predicted bytes beside the picture, the result included, or what is held of it at a time.
     halo : int
         Pixels around every tile.
     exact : bool
@@ -44,7 +48,7 @@ class Plan:
         return f"{len(self.tiles)} tiles of {size}, {memory}{seams}"
 
 
-def plan_tiles(fast, height: int, width: int, max_memory: int | None = None, halo: int | None = None) -> Plan:
+def plan_tiles(fast, height: int, width: int, max_memory=None, halo=None, held: int | None = None) -> Plan:
     """The whole picture, or where it needs more than ``max_memory`` the tiles that fit with the least work.
 
     Parameters
@@ -54,10 +58,13 @@ def plan_tiles(fast, height: int, width: int, max_memory: int | None = None, hal
     height, width : int
         Of the picture.
     max_memory : int, optional
-        Bytes.
+        Bytes. Without it the whole picture; with ``held`` and a network of a bounded reach, tiles of `COMFORTABLE`
+        bytes: they take as long.
     halo : int, optional
         Pixels that a tile of SwinIR reads around what it keeps, rounded up to whole windows. Networks of a bounded
         reach take that.
+    held : int, optional
+        Of a row of tiles `plan_rows` gives, how many copies whoever takes it holds; the whole result by default.
 
     Raises
     ------
@@ -71,25 +78,33 @@ def plan_tiles(fast, height: int, width: int, max_memory: int | None = None, hal
     exact = config.radius is not None
     unit = ALIGNMENT * config.multiple_of if exact else config.multiple_of_window
     whole = fast.memory(height, width)
+    if max_memory is None and held is not None and exact:
+        with suppress(BadInput):  # a picture so wide that no row of tiles fits
+            return plan_tiles(fast, height, width, max(COMFORTABLE, whole // 4), halo, held)
     if max_memory is None or whole <= max_memory:
         return Plan(halo_plan(height, width, (height, width), 0), whole, 0, True)
     least = config.radius if exact else HALO if halo is None else halo
     around: int = -(-least // unit) * unit
-    result = 4 * config.channels * int(height * fast.scale) * int(width * fast.scale)
+    line = 4 * config.channels * fast.scale * int(width * fast.scale)  # bytes of the result for each row of the picture
+
+    def result(rows):
+        return int(line * (height if held is None else held * (rows + KEPT)))
+
     fitting = []
     sides = [_sides(size, unit) for size in (height, width)]
     for rows in sides[0]:
-        columns = _widest(fast, rows, sides[1], (height, width), around, max_memory - result)
+        columns = _widest(fast, rows, sides[1], (height, width), around, max_memory - result(rows))
         if columns is not None:
             fitting.append((_reads(height, rows, around) * _reads(width, columns, around), -rows, columns))
     if not fitting:
-        needed = result + _tile_memory(fast, (sides[0][-1], sides[1][-1]), (height, width), around)
+        least = result(sides[0][-1])
+        needed = least + _tile_memory(fast, (sides[0][-1], sides[1][-1]), (height, width), around)
         raise BadInput(
             f"max_memory is {max_memory} bytes and the smallest tiles need {needed}, with {around} pixels around them "
-            f"and {result} bytes for the result; raise it"
+            f"and {least} bytes for the result; raise it"
         )
     _, rows, columns = min(fitting)
-    memory = result + _tile_memory(fast, (-rows, columns), (height, width), around)
+    memory = result(-rows) + _tile_memory(fast, (-rows, columns), (height, width), around)
     return Plan(halo_plan(height, width, (-rows, columns), around), memory, around, exact)
 
 
@@ -101,13 +116,38 @@ def run_plan(fast, x: np.ndarray, plan: Plan, progress: Progress = lambda done, 
     ndarray, (N, C, floor(s H), floor(s W))
     """
     height, width = (parts.stop for parts in plan.tiles[-1])
-    begun = iter(range(len(plan.tiles)))
+    one = _counted(fast, len(plan.tiles), progress)
+    return cropped(run_tiles(one, continued(x, height, width), plan.tiles, fast.scale), x, fast.scale)
+
+
+def plan_rows(
+    fast, x: np.ndarray, plan: Plan, progress: Progress = lambda done, total: None
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """The same, row of tiles by row of tiles.
+
+    Yields
+    ------
+    start, stop : int
+        Rows of x.
+    y : ndarray, (N, C, floor(s stop) - floor(s start), floor(s W))
+    """
+    height, width = (parts.stop for parts in plan.tiles[-1])
+    one = _counted(fast, len(plan.tiles), progress)
+    for start, stop, y in run_rows(one, continued(x, height, width), plan.tiles, fast.scale):
+        stop = min(stop, x.shape[2])
+        rows = int(fast.scale * stop) - int(fast.scale * start)
+        yield start, stop, y[:, :, :rows, : int(fast.scale * x.shape[3])]
+
+
+def _counted(fast, tiles, progress):
+    """``fast`` that tells of its progress through all tiles."""
+    begun = iter(range(tiles))
 
     def one(part):
         index = next(begun)
-        return fast(part, lambda done, total: progress(index + done / total, len(plan.tiles)))
+        return fast(part, lambda done, total: progress(index + done / total, tiles))
 
-    return cropped(run_tiles(one, continued(x, height, width), plan.tiles, fast.scale), x, fast.scale)
+    return one
 
 
 def _sides(size, unit):

@@ -5,9 +5,9 @@ order. SwinIR has no such reach: its windows attend to one another through all l
 is missed inside. Its tiles begin at whole windows, the halo is a choice, and `seam` measures what remains.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -148,18 +148,48 @@ def run_tiles(run, x: np.ndarray, tiles: list[Tile], scale: float) -> np.ndarray
     ndarray, (N, C, s H, s W)
         Of one tile: what ``run`` returned.
     """
-    ratio, y = Fraction(scale).limit_denominator(64), None
-    for rows, columns in tiles:
-        part = run(x[:, :, rows.first : rows.last, columns.first : columns.last])  # (N, C, s h, s w)
+    y = None
+    for tile in tiles:
+        part = _kept(run, x, tile, scale)
         if len(tiles) == 1:
             return part
         if y is None:
-            y = np.empty((*x.shape[:2], *(int(n * ratio) for n in x.shape[2:])), part.dtype)
-        inside = [slice(int((p.start - p.first) * ratio), int((p.stop - p.first) * ratio)) for p in (rows, columns)]
-        kept = [slice(int(p.start * ratio), int(p.stop * ratio)) for p in (rows, columns)]
-        y[:, :, kept[0], kept[1]] = part[:, :, inside[0], inside[1]]
+            y = np.empty((*x.shape[:2], *(_scaled(n, scale) for n in x.shape[2:])), part.dtype)
+        rows, columns = (slice(_scaled(p.start, scale), _scaled(p.stop, scale)) for p in tile)
+        y[:, :, rows, columns] = part
     assert y is not None
     return y
+
+
+def run_rows(run, x: np.ndarray, tiles: list[Tile], scale: float) -> Iterator[tuple[int, int, np.ndarray]]:
+    """The same, row of tiles by row of tiles, so that nobody need hold the whole result.
+
+    Yields
+    ------
+    start, stop : int
+        Rows of x.
+    y : ndarray, (N, C, s (stop - start), s W)
+    """
+    for rows, several in groupby(tiles, key=lambda tile: tile.rows):
+        yield rows.start, rows.stop, _beside(run, x, several, scale)
+
+
+def _beside(run, x, tiles, scale):
+    """What the tiles of one row keep."""
+    parts = [_kept(run, x, tile, scale) for tile in tiles]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=3)
+
+
+def _kept(run, x, tile, scale):
+    """What a tile keeps of its result."""
+    rows, columns = tile
+    y = run(x[:, :, rows.first : rows.last, columns.first : columns.last])  # (N, C, s h, s w)
+    inside = [slice(_scaled(p.start - p.first, scale), _scaled(p.stop - p.first, scale)) for p in tile]
+    return y[:, :, inside[0], inside[1]]
+
+
+def _scaled(pixels, scale):
+    return int(pixels * Fraction(scale).limit_denominator(64))
 
 
 def fixed_tiles(run, x: np.ndarray, tile, overlap: int, scale: float, progress: Progress = lambda done, total: None):
