@@ -502,3 +502,16 @@ def test_a_truth_that_fits_nothing_is_refused_before_any_work(tmp_path, job):
     assert not page.exists()
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "one.png").exists()
+
+
+def test_progress_leaves_room_for_the_encoder(tmp_path):
+    """A HEIC takes far longer to encode than to compute: the bar must not be full before."""
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 255, (40, 50, 3), np.uint8)).save(tmp_path / "a.png")
+    for suffix, network in (("heic", 0.3), ("jpg", 0.7)):
+        seen = []
+        karat.upscale(tmp_path / "a.png", tmp_path / f"b.{suffix}", progress=lambda done, total: seen.append(done))
+        assert seen[0] == 0
+        assert seen[-1] == 1
+        assert seen == sorted(seen)
+        assert 0 < seen[-2] < network if suffix == "heic" else network < seen[-2] < 1

@@ -90,21 +90,36 @@ def _note(done, book, tell, item, result):
 
 def _results(work, options, fast, decoder, pool, stack, book, show):
     """(item, Result) as each is done, here or in processes."""
-    show, finished = show or (lambda *_: None), 0
+    finished = 0
     if pool is not None and len(work) > 1:
         kept = () if book is None or os.name == "nt" else (book.manifest.descriptor,)
         run = stack.enter_context(workers(min(pool[0], len(work)), pool[1], options, kept))
         for item, result in run(_begun(work, book)):
             finished += item.work
-            show(printable(item.source.path.name), 1.0, 0, finished)
+            if show is not None:
+                show(printable(item.source.path.name), 1.0, 0, finished)
             yield item, result
         return
     for item in _begun(work, book):
-        at = printable(item.source.path.name), item.work, finished
-        step = lambda now, total, at=at: show(at[0], now / total, *at[1:])  # noqa: E731
-        step(0, 1)
-        yield item, upscale_item(item, options, fast, decoder, step)
+        step = None if show is None else _stepper(show, fast, item, finished)
+        result = upscale_item(item, options, fast, decoder, step)
+        if show is not None:
+            show(printable(item.source.path.name), 1.0, item.work, finished)
+        yield item, result
         finished += item.work
+
+
+def _stepper(show, fast, item, finished):
+    """``progress(done, total)`` of the network; the rest of the bar is the encoder's, which does not tell of itself."""
+    from .speed import network_share  # not needed where nobody looks
+
+    share, name = network_share(fast, item), printable(item.source.path.name)
+
+    def step(now, total):
+        show(f"{name}, encoding" if now == total else name, share * now / total, item.work, finished)
+
+    step(0, 1)
+    return step
 
 
 def _begun(work, book):
