@@ -508,8 +508,9 @@ def test_progress_leaves_room_for_the_encoder(tmp_path):
     """A HEIC takes far longer to encode than to compute: the bar must not be full before."""
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 255, (40, 50, 3), np.uint8)).save(tmp_path / "a.png")
+    seen = []
     for suffix, network in (("heic", 0.3), ("jpg", 0.7)):
-        seen = []
+        seen.clear()
         karat.upscale(tmp_path / "a.png", tmp_path / f"b.{suffix}", progress=lambda done, total: seen.append(done))
         assert seen[0] == 0
         assert seen[-1] == 1

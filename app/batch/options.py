@@ -2,10 +2,12 @@
 
 import hashlib
 from dataclasses import asdict, dataclass
+from numbers import Integral
 from typing import Any
 
 from ...refimpl.errors import BadInput
 from ..amounts import parse_bytes, parse_size
+from ..kinds import check_kinds
 from ..photos.size import check_size
 from .names import named_format
 
@@ -65,18 +67,22 @@ def make_options(**given) -> Options:
     >>> options.max_memory, options.format, options.bits
     (2000000000, 'TIFF', 16)
     """
+    check_kinds(given)
+    given = {name: value for name, value in given.items() if value is not None}
     for name in ("max_memory", "bits"):
         if isinstance(given.get(name), str):
             given[name] = parse_bytes(given[name]) if name == "max_memory" else _number(given[name])
     tile = given.get("tile")
-    if isinstance(tile, (int, str)):
-        given["tile"] = parse_size(tile) if isinstance(tile, str) else (tile, tile)
-    if given.get("overlap") is None:
-        given.pop("overlap", None)
-    elif given.get("tile") is None:
+    if tile is not None:
+        given["tile"] = (
+            parse_size(tile) if isinstance(tile, str) else (tile, tile) if isinstance(tile, Integral) else tile
+        )
+    if "overlap" in given and "tile" not in given:
         raise BadInput("an overlap was given without a tile, expected both; add --tile or leave --overlap out")
-    if given.get("format") is not None:
+    if "format" in given:
         given["format"] = named_format(given["format"])
+    if given.get("max_memory", 1) < 1:
+        raise BadInput(f"max_memory is {given['max_memory']} bytes, expected more than 0; leave it out for no limit")
     options = Options(**given)
     for name, choices in CHOICES.items():
         if getattr(options, name) not in choices:

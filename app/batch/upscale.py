@@ -1,11 +1,14 @@
 """`karat.upscale`: photographs from files to files."""
 
 import os
+from collections.abc import Iterable
 
 from ...refimpl.errors import BadInput
+from ..kinds import check_kinds
 from .job import Listeners, run_job
 from .options import Ways, make_options
 
+PATHS = (str, bytes, os.PathLike)
 MODEL = "zoo:quicksrnet-small-x2"
 
 
@@ -86,10 +89,24 @@ def upscale(
     >>> upscale(["holiday", "more/*.jpg"], "large", size="long=4000", resume=True)["ok"]  # doctest: +SKIP
     True
     """
-    sources = [src] if isinstance(src, (str, bytes, os.PathLike)) else list(src)
-    ways = Ways(recursive, overwrite, resume, shard, jobs, dry_run, json, compare, truth)
+    sources = _sources(src)
+    if not isinstance(dst, PATHS):
+        raise BadInput(f"dst is {dst!r}, expected a path; give the result's file or folder")
+    ways = {"recursive": recursive, "overwrite": overwrite, "resume": resume, "shard": shard, "jobs": jobs}
+    ways |= {"dry_run": dry_run, "json": json, "compare": compare, "truth": truth}
+    check_kinds(ways)
     listeners = Listeners(say, show=progress and (lambda name, share, work, done: progress(share, 1)))
-    job = run_job(sources, dst, model, make_options(**options), ways, listeners)
+    job = run_job(sources, dst, model, make_options(**options), Ways(**ways), listeners)
     if job.lone_error:
         raise BadInput(job.lone_error)
     return job.held
+
+
+def _sources(src):
+    """A list of paths."""
+    if isinstance(src, PATHS):
+        return [src]
+    sources = list(src) if isinstance(src, Iterable) else []
+    if not sources or not all(isinstance(source, PATHS) for source in sources):
+        raise BadInput(f"src is {src!r}, expected a path or several; name the photographs")
+    return sources

@@ -41,6 +41,7 @@ def enlarge(fast, pixels, most, target: Target, *, linear=False, max_memory=None
     channels = pixels.shape[2]
     colours = colours_of(channels)
     result = np.empty((target.height, target.width, channels), pixels.dtype)
+    brightest = int(pixels[..., :colours].max()) if linear else None  # what a sensor saw: raw programs scale by it
     passing = Passing(fast, target.passes * runs_of(fast, channels), max_memory, halo, fixed, progress)
     for part in _parts(channels):
         x = _network_input(pixels, part, most, colours, linear)
@@ -51,7 +52,7 @@ def enlarge(fast, pixels, most, target: Target, *, linear=False, max_memory=None
         if target.resampled:
             x = _resampled(x, target)
         for channel, top, y in passing.bands(x) if in_bands else [(slice(None), 0, x)]:
-            _store(result[top : top + y.shape[2], :, part][..., channel], y, most, curved)
+            _store(result[top : top + y.shape[2], :, part][..., channel], y, most, brightest if curved else None)
     return result
 
 
@@ -90,12 +91,13 @@ def _network_input(pixels, part, most, colours, linear):
     return x[None]
 
 
-def _store(result, x, most, linear):
-    """Round (1, C, H, W) into the result, (H, W, C)."""
+def _store(result, x, most, brightest):
+    """Round (1, C, H, W) into the result, (H, W, C); with a brightest value it comes off sRGB's curve."""
     for top in range(0, len(result), STRIP):
         strip = np.clip(x[0, :, top : top + STRIP], 0, 1).transpose(1, 2, 0)
-        strip = decoded(strip.astype(np.float64)) if linear else strip
-        result[top : top + STRIP] = np.rint(strip * np.float64(most))
+        strip = strip if brightest is None else decoded(strip.astype(np.float64))
+        rounded = np.rint(strip * np.float64(most))
+        result[top : top + STRIP] = rounded if brightest is None else np.minimum(rounded, brightest)
 
 
 def _resampled(x, target):
