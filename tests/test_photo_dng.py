@@ -1,6 +1,7 @@
 """Linear DNGs and large TIFFs, opened by other programs."""
 
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from written_files import coded, random_pixels
 
-from karat.app.photos import tiff_out
+from karat.app.photos import raw_file, tiff_out
 from karat.app.photos.camera import camera_colors
 from karat.app.photos.color import srgb_profile
 from karat.app.photos.develop import camera_to_srgb
 from karat.app.photos.photo import Metadata, Photo
+from karat.app.photos.tags import Tags
 from karat.refimpl.errors import BadInput
 
 rawpy = pytest.importorskip("rawpy")
@@ -134,3 +136,28 @@ def test_more_than_four_gigabytes_become_bigtiff(seed, bits, channels):
         assert file.is_bigtiff
         np.testing.assert_array_equal(file.pages[0].asarray().reshape(photo.pixels.shape), photo.pixels)
     assert written.notes == ("EXIF is left out: its offsets do not hold in a TIFF of more than 4 GB",)
+
+
+@given(st.integers(0, 99), st.floats(0.1, 0.999))
+def test_a_dng_that_is_cut_short_is_refused(seed, share):
+    """LibRaw itself would go on with zeros, or with whatever its memory holds."""
+    content, _ = coded(sensor(seed, 30, 30), "RAW")
+    tags = Tags(content)
+    raw_file._check_whole(tags, len(content))
+    ends = [a + n for a, n in zip(tags.first[273].numbers, tags.first[279].numbers, strict=True)]
+    with pytest.raises(BadInput, match="is cut short"):
+        raw_file._check_whole(tags, int(share * max(ends)))
+    raw_file._check_whole(tags, max(ends))
+
+
+def test_a_lossless_jpeg_needs_a_bit_for_a_pixel():
+    folder = {code: SimpleNamespace(numbers=[n]) for code, n in ((273, 100), (279, 22))}
+    tags = SimpleNamespace(first={50706: None}, folders=[folder], text=lambda code: "")
+    for pixels, fits in ((176, True), (177, False)):
+        numbers = {256: pixels, 257: 1, 259: 7, 254: 0}
+        tags.number = lambda code, default, folder, numbers=numbers: numbers.get(code, default)
+        if fits:
+            raw_file._check_whole(tags, 122)
+        else:
+            with pytest.raises(BadInput, match="holds 22 bytes for 177 pixels"):
+                raw_file._check_whole(tags, 122)

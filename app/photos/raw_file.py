@@ -22,6 +22,10 @@ from .tiff_file import maker_note, metadata
 
 DNG_VERSION, CFA, LINEAR_RAW = 50706, 32803, 34892
 COMPRESSIONS = {262, 32767, 32769, 32770, 32772, 32867, 34713, 65000, 65535}  # of Kodak, Sony, Samsung, Nikon, Pentax
+PLACES = ((273, 279), (324, 325), (280, 279))  # where strips or tiles begin and how long they are; 280 is Panasonic's
+NO_PLACE = 2**32 - 1  # Panasonic writes that where it says the place elsewhere
+FULL_SIZE, LOSSLESS_JPEG = 0, 7
+KEEPING = ("CANON", "NIKON", "SONY", "PANASONIC", "LEICA", "OLYMPUS", "PENTAX", "SAMSUNG")  # what TIFF says; not Kodak
 MATRICES, D65 = ((50721, 50778), (50722, 50779)), 21  # ColorMatrix with its illuminant, as EXIF numbers light
 
 
@@ -83,10 +87,29 @@ def inspect(data):
     kept, notes, camera = Metadata(), (), {}
     if bytes(data[:4]) in CLASSIC + BIG + VARIANTS:
         tags = Tags(data)
+        _check_whole(tags, len(data))
         kept, notes = metadata(tags, tags.first), tuple(maker_note(tags))
         camera = {"make": tags.text(MAKE), "model": tags.text(MODEL), **_dng_matrix(tags)}
     kept = Metadata(kept.exif, kept.xmp, kept.iptc)
     return Found("RAW", *_size(sizes), channels, 16, 1, kept, notes, (sizes.raw_width, sizes.raw_height), camera)
+
+
+def _check_whole(tags, size):
+    """Raise BadInput where pictures lie beyond the file's end: LibRaw would go on with whatever it finds."""
+    if DNG_VERSION not in tags.first and not tags.text(MAKE).upper().startswith(KEEPING):
+        return
+    for folder in tags.folders:
+        for places, lengths in PLACES:
+            starts, counts = (folder[code].numbers if code in folder else () for code in (places, lengths))
+            ends = [a + n for a, n in zip(starts, counts, strict=False) if a != NO_PLACE]
+            if max(ends, default=0) > size:
+                raise BadInput(f"is cut short: it has {size} bytes and names {max(ends)}; copy it again")
+            pixels = int(tags.number(WIDTH, 0, folder)) * int(tags.number(LENGTH, 0, folder))
+            coded = (
+                tags.number(COMPRESSION, 1, folder) == LOSSLESS_JPEG and tags.number(SUBFILE, 1, folder) == FULL_SIZE
+            )
+            if coded and ends and 8 * sum(counts) < pixels:  # lossless JPEG takes a bit for each at least
+                raise BadInput(f"holds {sum(counts)} bytes for {pixels} pixels, expected more; copy it again")
 
 
 def _size(sizes):
