@@ -55,12 +55,15 @@ def write_page(path, plan, truths):
 
     Returns
     -------
-    int
-        Photographs that are shown.
+    str
+        How many photographs it shows: not all where they would not fit.
     """
     made = [item for item in plan.items if item.output.is_file()]
     with Decoder() as decoder:
-        return write_comparison(path, _pairs(made, truths, decoder), of=len(made))
+        shown = write_comparison(path, _pairs(made, truths, decoder), of=len(made))
+    return (
+        f"{shown} photograph{'s' if shown > 1 else ''}" if shown == len(made) else f"{shown} of {len(made)} photographs"
+    )
 
 
 def _pairs(made, truths, decoder):

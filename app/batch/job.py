@@ -10,6 +10,7 @@ from ...kernels.pictures.tiling import check_tile
 from ...refimpl.errors import BadInput
 from ..outputs import check_outputs
 from ..photos.decoder import Decoder
+from ..photos.read import printable
 from .checks import check_arguments, check_beside
 from .inputs import find_inputs
 from .memory import BASE
@@ -113,7 +114,7 @@ def run_job(sources, output, model, options: Options, ways: Ways, listeners: Lis
         seconds = listeners.planned(plan, fast, options) if listeners.planned else None
         if ways.dry_run:
             job = Job(plan, None, seconds)
-            _write(ways, job, {})
+            _write(ways, job, {}, listeners.say)
             plan.check()
             return job
         plan.check()
@@ -125,7 +126,7 @@ def run_job(sources, output, model, options: Options, ways: Ways, listeners: Lis
         settings["pool"] = (ways.jobs, os.fspath(model)) if ways.jobs > 1 else None
         done = run_plan(plan, options, fast, decoder, lambda: weights_hash(fast.model), **settings)
     job = Job(plan, done, seconds)
-    _write(ways, job, truths)
+    _write(ways, job, truths, listeners.say)
     return job
 
 
@@ -160,11 +161,11 @@ def _announced(plan, fast: Upscaler, model, seconds, jobs):
     return f"{name}{fast.line}, {plan_line(plan, sum(seconds or ()), jobs)}"
 
 
-def _write(ways, job, truths):
+def _write(ways, job, truths, say):
     """What was asked for beside the photographs."""
     if ways.json is not None:
         write_json(Path(ways.json), job.held)
     if ways.compare is not None and job.done is not None:
         from .comparison import write_page
 
-        write_page(ways.compare, job.plan, truths)
+        say(f"{printable(os.fsdecode(ways.compare))} written, with {write_page(ways.compare, job.plan, truths)}")
