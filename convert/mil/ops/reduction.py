@@ -54,7 +54,7 @@ _index_reduction("reduce_argmin", np.argmin)
 
 @operator("cumsum")
 def cumsum(x, axis=0, exclusive=False, reverse=False):
-    """Sums of everything up to each element along ``axis``, itself left out if ``exclusive``; from the end if reverse."""
+    """Sums of what comes before each element along ``axis``, behind it if ``reverse``, and of itself unless exclusive."""
     axis = range(x.ndim)[int(axis)]
     x = np.flip(x, axis) if reverse else x
     out = np.cumsum(x, axis, dtype=x.dtype)

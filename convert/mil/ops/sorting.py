@@ -31,9 +31,7 @@ def argsort(x, axis=-1, ascending=False):
 
 
 @operator("topk", exact=True)
-def topk(
-    x, k=1, axis=-1, ascending=False, sort=True, return_indices=True, output_indices_dtype="int32", opset=IOS17
-):
+def topk(x, k=1, axis=-1, ascending=False, sort=True, return_indices=True, output_indices_dtype="int32", opset=IOS17):
     """The k largest (smallest if ``ascending``) elements along ``axis``, and their places.
 
     All of them for k = -1 (iOS17). Without ``sort`` any order is allowed: they are sorted all the same.
