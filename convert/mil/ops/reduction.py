@@ -54,7 +54,7 @@ _index_reduction("reduce_argmin", np.argmin)
 
 @operator("cumsum")
 def cumsum(x, axis=0, exclusive=False, reverse=False):
-    """Sums of what comes before each element along ``axis``, behind it if ``reverse``, and of itself unless exclusive."""
+    """Sums of all up to each element along ``axis``, from the end if ``reverse``, without itself if ``exclusive``."""
     axis = range(x.ndim)[int(axis)]
     x = np.flip(x, axis) if reverse else x
     out = np.cumsum(x, axis, dtype=x.dtype)
