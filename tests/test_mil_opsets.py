@@ -220,3 +220,14 @@ def test_the_dtype_of_a_place_is_one_of_two(kind):
 def test_a_bias_of_another_kind_joins_a_linear_layer():
     x, w = np.ones((2, 3), np.int32), np.ones((4, 3), np.int32)
     assert_allclose(run("linear", x, w, np.full(4, 0.5)), np.full((2, 4), 3.5))
+
+
+@pytest.mark.parametrize("shape", [[2, 1, 3], [4], []])
+def test_a_result_of_any_rank_is_taken_as_it_comes(tmp_path, shape):
+    inputs, value = [("shape", "int32", (len(shape),))], np.float32(2)
+    free = one_operation(tmp_path / "f.mlpackage", "fill", inputs, ("y", "float32", None), shape="shape", value=value)
+    assert open_package(free).predict({"shape": shape})["y"].shape == tuple(shape)
+    one = one_operation(tmp_path / "o.mlpackage", "fill", inputs, ("y", "float32", (None,)), shape="shape", value=value)
+    if len(shape) != 1:  # an axis of unknown size is an axis
+        with pytest.raises(BadInput, match="declared"):
+            open_package(one).predict({"shape": shape})
