@@ -31,7 +31,9 @@ def field(number, value):
 
 
 def tensor_type(dtype, shape):
-    """A ValueType message; None is an unknown size."""
+    """A ValueType message; None is an unknown size, None as shape an unknown number of axes."""
+    if shape is None:
+        return field(1, field(1, TYPES[dtype]) + field(2, 1) + field(3, field(2, field(1, 1))))
     sizes = [field(1, field(1, n)) if n is not None else field(2, b"") for n in shape]
     return field(1, field(1, TYPES[dtype]) + field(2, len(shape)) + b"".join(field(3, size) for size in sizes))
 

@@ -53,7 +53,7 @@ def _several(rng):
 
 
 def _einsum(rng):
-    return {"values": (box(rng, 2, 3, 4), box(rng, 2, 4, 5))}, {"equation": "bij,bjk->bik"}
+    return {"values": (box(rng, 2, 3, 4), box(rng, 4, 3, 5))}, {"equation": "chw,whr->chr"}
 
 
 FOUR = (1, 4, 4, 6)

@@ -117,5 +117,6 @@ def _gelu(arguments, exact, computed):
 # From (arguments, exact result, format it computes in) to the error before the result is stored
 FORMULAS = {"softmax": _softmax, "layer_norm": _layer_norm, "gelu": _gelu}
 _TERMS = {"conv": _window_terms, "linear": _window_terms, "matmul": _inner, "avg_pool": _pool_terms}
+_TERMS["einsum"] = lambda arguments: arguments["values"][0].shape[-1]
 _TERMS |= {"reduce_sum": _reduced, "reduce_mean": _reduced}
 FORMULAS |= {kind: _sum_of_products(kind, terms) for kind, terms in _TERMS.items()}

@@ -8,6 +8,7 @@ from ...refimpl.errors import BadInput, UnsupportedOperator
 from .operation import Operation
 from .ops import Operator
 from .profiles import Profile
+from .values import AnyShape
 
 # What NumPy and Python raise when parameters do not fit each other: the program is wrong then, and says where.
 UNFIT = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, MemoryError)
@@ -69,6 +70,8 @@ class Step:
 
 def _of_shape(result, output, operation):
     """``result``, checked against the shape that the program declares."""
+    if isinstance(output.shape, AnyShape):
+        return result
     fits = result.ndim == len(output.shape)
     if not fits or any(want not in (None, have) for have, want in zip(result.shape, output.shape, strict=True)):
         raise BadInput(f"{operation} gives {result.shape}, declared is {output.shape}; export it again")

@@ -12,6 +12,10 @@ from .schema import DATA_TYPES
 MAX_ELEMENTS = 2**31  # of one tensor
 
 
+class AnyShape(tuple):
+    """The shape (None,) of a value of which not even the number of axes is known before the program runs."""
+
+
 @dataclass(frozen=True)
 class Variable:
     """A typed name: an input, or the output of an operation.
@@ -22,7 +26,7 @@ class Variable:
     dtype : str
         NumPy's name of the type; Core ML's own for what NumPy has not (bfloat16, int4, uint1 ...).
     shape : tuple of (int or None)
-        None is a dimension that is known only when the program runs.
+        None is a dimension that is known only when the program runs. An AnyShape is known only then.
     """
 
     name: str
@@ -58,6 +62,8 @@ def tensor_type(value_type, what):
         raise BadInput(f"{what} has element type {tensor.dataType}, unknown in Core ML; export it again")
     if tensor.rank != len(tensor.dimensions):
         raise BadInput(f"{what} says rank {tensor.rank} and lists {len(tensor.dimensions)} dimensions; export it again")
+    if len(tensor.dimensions) == 1 and tensor.dimensions[0].unknown and tensor.dimensions[0].unknown.variadic:
+        return DATA_TYPES[tensor.dataType], AnyShape((None,))
     shape = tuple(dimension.constant.size if dimension.constant else None for dimension in tensor.dimensions)
     return DATA_TYPES[tensor.dataType], shape
 

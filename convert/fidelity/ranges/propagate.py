@@ -43,7 +43,7 @@ def propagate(program):
             for parameter, names in operation.inputs.items()
         }
         with np.errstate(all="ignore"):  # an overflow of float64 is a bound like any other
-            results = _results(operation, arguments)
+            results = _results(operation, arguments, program.opset_number)
         values |= {output.name: result for output, result in zip(operation.outputs, results, strict=True)}
         yield operation, arguments, results
         for name in operation.reads:
@@ -68,15 +68,18 @@ def _constant(value):
     return value.astype(np.float64) if value.dtype.kind == "f" else value
 
 
-def _results(operation, arguments):
+def _results(operation, arguments, opset):
     """Bounds of every output."""
+    operator = OPERATORS.get(operation.type)
     flat = [part for value in arguments.values() for part in _several(value)]
-    if not any(isinstance(part, Bounds) for part in flat) and not _rounds(operation) and operation.type in OPERATORS:
-        results = OPERATORS[operation.type].function(**arguments)
-        return _each(results, operation)
+    if not any(isinstance(part, Bounds) for part in flat) and not _rounds(operation) and operator:
+        return _each(operator.at(opset).function(**arguments), operation)
     vague = next((part.unbounded for part in flat if isinstance(part, Bounds) and part.unbounded), "")
     if vague:
         return tuple(unbounded(output.shape, vague) for output in operation.outputs)
+    moved = operation.type in MOVES
+    if moved and operator and operator.by_opset:  # the rule of a move is the operator itself
+        arguments = arguments | {"opset": opset}
     try:
         found = RULES[operation.type](**_boxed(arguments)) if operation.type in RULES else None
     except UNFIT as error:
@@ -84,7 +87,6 @@ def _results(operation, arguments):
     if found is None:
         reason = f"no rule for {operation}"
         return tuple(unbounded(output.shape, reason) for output in operation.outputs)
-    moved = operation.type in MOVES
     pairs = zip(_each(found, operation), operation.outputs, strict=True)
     return tuple(_finished(result, output.dtype, moved, operation) for result, output in pairs)
 

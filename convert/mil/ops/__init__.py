@@ -5,8 +5,11 @@ two are compared with each other.
 """
 
 from . import activation as activation
+from . import attention as attention
+from . import batches as batches
 from . import convolution as convolution
 from . import elementwise as elementwise
+from . import filling as filling
 from . import gelu as gelu
 from . import indexing as indexing
 from . import layout as layout
@@ -15,7 +18,11 @@ from . import normalization as normalization
 from . import pooling as pooling
 from . import reduction as reduction
 from . import resize as resize
+from . import scatter as scatter
+from . import sequences as sequences
 from . import shuffle as shuffle
+from . import sorting as sorting
+from . import suppression as suppression
 from .registry import OPERATORS, Operator
 
 __all__ = ["OPERATORS", "Operator"]

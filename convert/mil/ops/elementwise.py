@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ....refimpl.errors import UnsupportedOperator
-from .parameters import like
+from ....refimpl.errors import BadInput, UnsupportedOperator
+from .parameters import IOS17, like
 from .registry import operator
 
 CAST_TYPES = {"fp16": "float16", "fp32": "float32", "fp64": "float64", "bool": "bool"}
@@ -12,10 +12,17 @@ CAST_TYPES |= {name: name for name in ("int8", "int16", "int32", "int64", "uint8
 
 @operator("cast", exact=True)
 def cast(x, dtype):
-    """To integers towards zero, to bool: not zero. Between floating types the storing of the result rounds."""
+    """To integers towards zero, to bool: not zero. Between floating types the storing of the result rounds.
+
+    A number beyond the integers becomes the last one, NaN 0, as on Apple's processors; Core ML leaves that open.
+    Integers too long for others are cut to the lowest bits.
+    """
     if dtype not in CAST_TYPES:
         raise UnsupportedOperator(f"cast to {dtype!r} is not executed by karat; choose one of {', '.join(CAST_TYPES)}")
     target = np.dtype(CAST_TYPES[dtype])
+    if x.dtype.kind == "f" and target.kind in "iu":
+        least, beyond = float(np.iinfo(target).min), float(np.iinfo(target).max) + 1
+        x = np.clip(np.nan_to_num(x.astype(np.float64), posinf=np.inf), least, np.nextafter(beyond, 0))
     return x if target.kind == "f" else x.astype(target)
 
 
@@ -57,8 +64,9 @@ def mod(x, y):
 
 @operator("pow")
 def power(x, y):
-    """x to the power y."""
-    return np.power(x, y)
+    """x to the power y; of integers with a negative exponent what is left when it is cut towards zero."""
+    whole = np.result_type(x, y).kind in "iu"
+    return np.power(x, y, dtype=np.float64) if whole and np.min(y, initial=0) < 0 else np.power(x, y)
 
 
 @operator("maximum", exact=True)
@@ -128,8 +136,10 @@ def sign(x):
 
 
 @operator("clip")
-def clip(x, alpha, beta):
-    """min(max(x, alpha), beta)."""
+def clip(x, alpha, beta, opset=IOS17):
+    """min(max(x, alpha), beta): everything beta where alpha is larger, which iOS17 and later refuse."""
+    if opset >= IOS17 and np.any(alpha >= beta):
+        raise BadInput(f"it clips to {alpha} ... {beta}, from iOS17 on the first has to be less")
     return np.minimum(np.maximum(x, like(alpha, x)), like(beta, x))
 
 

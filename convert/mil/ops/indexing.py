@@ -1,9 +1,13 @@
-"""Slices and gathers. An index outside is refused: a device may return anything there."""
+"""Slices and gathers. An index outside is refused: a device may return anything there.
+
+Negative indices count from the end until iOS16; from iOS17 on they are outside. ``validate_indices`` changes nothing:
+they are always checked.
+"""
 
 import numpy as np
 
 from ....refimpl.errors import BadInput
-from .parameters import ints
+from .parameters import IOS17, ints
 from .registry import operator
 
 
@@ -13,6 +17,21 @@ def slice_by_index(x, begin, end, stride=None, begin_mask=None, end_mask=None, s
 
     A mask drops its bound. A squeeze mask takes the single entry at ``begin`` and drops the axis, whatever ``end`` is.
     """
+    return x[_cut(x, begin, end, stride, begin_mask, end_mask, squeeze_mask)]
+
+
+@operator("slice_update", exact=True)
+def slice_update(x, update, begin, end, stride=None, begin_mask=None, end_mask=None, squeeze_mask=None):
+    """x with ``update`` in place of what slice_by_index takes out of it: the same shape."""
+    cut, out = _cut(x, begin, end, stride, begin_mask, end_mask, squeeze_mask), x.copy()
+    if out[cut].shape != update.shape:
+        raise BadInput(f"an update of shape {update.shape} is not the slice's {out[cut].shape}")
+    out[cut] = update
+    return out
+
+
+def _cut(x, begin, end, stride, begin_mask, end_mask, squeeze_mask):
+    """What slice_by_index means, as NumPy's index."""
     rank = x.ndim
     stride = ints(stride) if stride is not None else (1,) * rank
     no_begin, no_end, single = (
@@ -26,7 +45,7 @@ def slice_by_index(x, begin, end, stride=None, begin_mask=None, end_mask=None, s
             cut.append(slice(None if no_begin[axis] else first, None if no_end[axis] else last, step))
     if len(cut) != rank:
         raise BadInput(f"{len(cut)} slices for the {rank} axes of {x.shape}")
-    return x[tuple(cut)]
+    return tuple(cut)
 
 
 @operator("slice_by_size", exact=True)
@@ -43,13 +62,10 @@ def slice_by_size(x, begin, size):
 
 
 @operator("gather", exact=True)
-def gather(x, indices, axis=0, batch_dims=0, validate_indices=False):
-    """x[..., indices, ...] along ``axis``; the first ``batch_dims`` axes of x and indices go together.
-
-    Negative indices count from the end (iOS15, iOS16). ``validate_indices`` changes nothing: they are always checked.
-    """
-    axis, batch = int(axis) % x.ndim, int(batch_dims)
-    indices = _checked(indices, x.shape[axis])
+def gather(x, indices, axis=0, batch_dims=0, validate_indices=False, opset=IOS17):
+    """x[..., indices, ...] along ``axis``; the first ``batch_dims`` axes of x and indices go together."""
+    axis, batch = range(x.ndim)[int(axis)], int(batch_dims)
+    indices = _checked(indices, x.shape[axis], opset)
     if batch == 0:
         return np.take(x, indices, axis)
     if x.shape[:batch] != indices.shape[:batch] or axis < batch:
@@ -60,30 +76,43 @@ def gather(x, indices, axis=0, batch_dims=0, validate_indices=False):
 
 
 @operator("gather_along_axis", exact=True)
-def gather_along_axis(x, indices, axis=0, validate_indices=False):
+def gather_along_axis(x, indices, axis=0, validate_indices=False, opset=IOS17):
     """One entry of x per entry of indices: the place along ``axis``, the others being those of the index itself."""
-    return np.take_along_axis(x, _checked(indices, x.shape[int(axis)]), int(axis))
+    axis = range(x.ndim)[int(axis)]
+    if any(n != m for i, (n, m) in enumerate(zip(x.shape, indices.shape, strict=True)) if i != axis):
+        raise BadInput(f"indices of shape {indices.shape} do not go with {x.shape} along axis {axis}")
+    return np.take_along_axis(x, _checked(indices, x.shape[axis], opset), axis)
 
 
 @operator("gather_nd", exact=True)
-def gather_nd(x, indices, batch_dims=0, validate_indices=False):
+def gather_nd(x, indices, batch_dims=0, validate_indices=False, opset=IOS17):
     """The last axis of indices holds a place in the axes of x that follow ``batch_dims``."""
     batch, depth = int(batch_dims), indices.shape[-1]
-    places = [_checked(indices[..., i], x.shape[batch + i]) for i in range(depth)]
+    places = [_checked(indices[..., i], x.shape[batch + i], opset) for i in range(depth)]
     count = places[0].ndim
     before = [np.arange(x.shape[i]).reshape([-1 if j == i else 1 for j in range(count)]) for i in range(batch)]
     return x[tuple(before + places)]
 
 
-def _checked(indices, size):
+@operator("non_zero", exact=True)
+def non_zero(x):
+    """Places of the elements that are not zero, one per row, in the order of the elements."""
+    return np.argwhere(x).astype(np.int32)  # (number of them, rank of x)
+
+
+def check_indices(indices, size, opset):
+    """Refuse indices that are outside an axis of ``size`` entries."""
+    least = 0 if opset >= IOS17 else -size
+    if indices.size and not least <= indices.min() <= indices.max() < size:
+        raise BadInput(
+            f"indices reach from {indices.min()} to {indices.max()}, the axis has {size} entries"
+            + (", and none is negative from iOS17 on" if indices.min() < 0 <= least else "")
+        )
+
+
+def _checked(indices, size, opset):
     """Indices as non-negative int64."""
-    indices = np.asarray(indices).astype(np.int64)
-    if indices.size and not -size <= indices.min() <= indices.max() < size:
-        raise BadInput(f"indices reach from {indices.min()} to {indices.max()}, the axis has {size} entries")
+    indices = np.asarray(indices)
+    check_indices(indices, size, opset)
+    indices = indices.astype(np.int64)
     return np.where(indices < 0, indices + size, indices)
-
-
-@operator("range_1d", exact=True)
-def range_1d(start, end, step):
-    """start, start + step, ... up to end, which is left out."""
-    return np.arange(start, end, step, dtype=np.asarray(start).dtype)

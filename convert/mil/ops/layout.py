@@ -3,17 +3,21 @@
 import numpy as np
 
 from ....refimpl.errors import BadInput
-from .parameters import ints, like, room
+from .parameters import IOS17, ints, like, room
 from .registry import operator
 
 
 @operator("reshape", exact=True)
-def reshape(x, shape):
+def reshape(x, shape, opset=IOS17):
     """-1 is what remains. 0 copies a size of x, counted from the LAST axis (iOS17), and is 1 where x has no such axis.
 
     [1, 0, -1, 0] on (2, 3) gives (1, 1, 2, 3). Before iOS17 a 0 needs as many entries as x has axes: the same then.
     """
     wanted = ints(shape)
+    if opset < IOS17 and 0 in wanted and len(wanted) != x.ndim:
+        raise BadInput(f"{wanted} has a 0, which needs as many entries as {x.shape} before iOS17")
+    if min(wanted, default=0) < -1:
+        raise BadInput(f"{wanted} has a negative size; -1 stands for what remains")
     sizes = [1] * (len(wanted) - x.ndim) + list(x.shape[max(x.ndim - len(wanted), 0) :])
     return x.reshape([have if want == 0 else want for want, have in zip(wanted, sizes, strict=True)])
 
@@ -41,8 +45,9 @@ def expand_dims(x, axes):
 
 @operator("squeeze", exact=True)
 def squeeze(x, axes=None):
-    """Without the given axes of size 1, or without all of them."""
-    return np.squeeze(x, None if axes is None else ints(axes))
+    """Without the given axes, or without all of them; an axis of another size than 1 stays, as in PyTorch."""
+    chosen = range(x.ndim) if axes is None else [range(x.ndim)[axis] for axis in ints(axes)]
+    return np.squeeze(x, tuple(axis for axis in set(chosen) if x.shape[axis] == 1))
 
 
 @operator("flatten2d", exact=True)
@@ -60,8 +65,13 @@ def shape_of(x):
 
 @operator("concat", exact=True)
 def concat(values, axis, interleave=False):
-    """One after the other along ``axis``; interleaved, the first slices of all come first, then the second ones."""
+    """One after the other along ``axis``; interleaved, the first slices of all come first, then the second ones.
+
+    Scalars make a vector.
+    """
     values, axis = _many(values), int(axis)
+    if values[0].ndim == 0:
+        return np.stack(values)
     if not interleave:
         return np.concatenate(values, axis)
     axis %= values[0].ndim
@@ -116,12 +126,6 @@ def pad(x, pad, mode="constant", constant_val=0.0):
     if mode == "reflect" and any(max(pair) >= size for pair, size in zip(pairs, x.shape, strict=True) if any(pair)):
         raise BadInput(f"reflecting {pairs} needs more entries than {x.shape} has")
     return np.pad(x, pairs, mode="reflect" if mode == "reflect" else "edge")
-
-
-@operator("fill", exact=True)
-def fill(shape, value=0.0):
-    """A tensor full of ``value``."""
-    return np.full(room(shape), value)
 
 
 def _many(values):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ....refimpl.errors import BadInput, UnsupportedOperator
 from .registry import operator
 
 
@@ -10,7 +11,7 @@ def linear(x, weight, bias=None):
     """x W^T + b, on the last axis: x is (..., I), weight (O, I)."""
     out = x.reshape(-1, x.shape[-1]) @ weight.T  # one product instead of one per batch: (..., O)
     if bias is not None:
-        out += bias
+        out = np.add(out, bias, out=out if np.can_cast(bias.dtype, out.dtype, "same_kind") else None)
     return out.reshape(*x.shape[:-1], len(weight))
 
 
@@ -24,5 +25,17 @@ def matmul(x, y, transpose_x=False, transpose_y=False):
 
 @operator("einsum")
 def einsum(values, equation):
-    """Einstein's summation over two tensors."""
-    return np.einsum(equation, *values, optimize=True)
+    """Matrix products along axes -1 and -3 of two tensors; axes -2 and -4 are a batch, and broadcast.
+
+    Core ML takes two equations, in any letters: "chw,whr->chr" and "nchw,nwhu->nchu".
+    """
+    letters = equation.replace(" ", "")
+    numbered = ["".join(dict.fromkeys(letters)).index(letter) for letter in letters]
+    known = ["chw,whr->chr", "nchw,nwhu->nchu"]
+    if numbered not in [["".join(dict.fromkeys(one)).index(letter) for letter in one] for one in known]:
+        raise UnsupportedOperator(f"einsum {equation!r} is not executed by karat; use one of {', '.join(known)}")
+    x, y = values
+    if x.ndim != y.ndim or x.ndim != letters.index(","):
+        raise BadInput(f"{equation!r} does not fit {x.shape} and {y.shape}")
+    # (..., C, H, W) and (..., W, H, R): H before the matrices
+    return np.swapaxes(np.swapaxes(x, -2, -3) @ np.swapaxes(y, -2, -3), -2, -3)

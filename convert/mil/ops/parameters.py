@@ -7,6 +7,8 @@ import numpy as np
 from ....refimpl.errors import BadInput
 from ..values import MAX_ELEMENTS
 
+IOS17 = 7  # opset: from here on many operators mean something else
+
 
 def ints(values):
     """A parameter as a tuple of int."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ....refimpl.errors import BadInput
 from .parameters import ints
 from .registry import operator
 
@@ -40,10 +41,24 @@ def _index_reduction(name, function):
     """Register the place of an extreme along one axis; the first one counts."""
 
     def reduce(x, axis=-1, keep_dims=False, output_dtype="int32"):
-        return function(x, axis=int(axis), keepdims=bool(keep_dims)).astype(output_dtype)
+        if output_dtype.lower() not in ("int32", "uint16"):
+            raise BadInput(f"output_dtype is {output_dtype!r}, expected int32 or uint16")
+        return function(x, axis=int(axis), keepdims=bool(keep_dims)).astype(output_dtype.lower())
 
     operator(name, exact=True)(reduce)
 
 
 _index_reduction("reduce_argmax", np.argmax)
 _index_reduction("reduce_argmin", np.argmin)
+
+
+@operator("cumsum")
+def cumsum(x, axis=0, exclusive=False, reverse=False):
+    """Sums of all up to each element along ``axis``, from the end if ``reverse``, without itself if ``exclusive``."""
+    axis = range(x.ndim)[int(axis)]
+    x = np.flip(x, axis) if reverse else x
+    out = np.cumsum(x, axis, dtype=x.dtype)
+    if exclusive:
+        before = [slice(None)] * axis
+        out = np.concatenate([np.zeros_like(out[(*before, slice(0, 1))]), out[(*before, slice(0, -1))]], axis)
+    return np.flip(out, axis) if reverse else out
