@@ -70,11 +70,14 @@ def _encoded(value):
 
 
 def _places(fields):
-    """Every (list, index) of a tree."""
-    for index, (_, _, value) in enumerate(fields):
-        yield fields, index
-        if isinstance(value, list):
-            yield from _places(value)
+    """Every (list, index) of a tree, which may be deeper than Python would recurse."""
+    waiting = [fields]
+    while waiting:
+        fields = waiting.pop()
+        for index, (_, _, value) in enumerate(fields):
+            yield fields, index
+            if isinstance(value, list):
+                waiting.append(value)
 
 
 def mutate(message, random):
@@ -95,7 +98,7 @@ def mutate(message, random):
             other, at = places[random.integers(len(places))]
             fields[index] = [number, *other[at][1:]]
         elif kind == 7:
-            for _ in range(random.integers(2, 150)):  # recursion
+            for _ in range(random.integers(2, 120)):  # recursion
                 value, wire = [[number, wire, value]], 2
             fields[index] = [number, wire, value]
         else:
