@@ -5,6 +5,7 @@ two are compared with each other.
 """
 
 from . import activation as activation
+from . import compressed as compressed
 from . import convolution as convolution
 from . import elementwise as elementwise
 from . import gelu as gelu
@@ -13,9 +14,11 @@ from . import layout as layout
 from . import linear as linear
 from . import normalization as normalization
 from . import pooling as pooling
+from . import quantization as quantization
 from . import reduction as reduction
 from . import resize as resize
 from . import shuffle as shuffle
+from . import state as state
 from .registry import OPERATORS, Operator
 
 __all__ = ["OPERATORS", "Operator"]
