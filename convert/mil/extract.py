@@ -38,7 +38,9 @@ def extract(program, outputs, inputs=(), shapes=None):
     """
     wanted = list(outputs)
     if program.states:
-        raise BadInput(f"the program keeps the state {program.states[0].name!r}, which no part of it can; run the whole")
+        raise BadInput(
+            f"the program keeps the state {program.states[0].name!r}, which no part of it can; run the whole"
+        )
     for name in wanted:
         if program.producer(name) is None:
             raise BadInput(f"no operation computes {name!r}; name an output of an operation")
