@@ -165,14 +165,15 @@ def test_rounding_half_up_and_wrapping_would_be_noticed():
     assert found[3] != np.array(300).astype(np.int8)
 
 
+NINE = np.zeros(9, np.uint8)
 REFUSED = {
     "numbers are given for": ("constexpr_sparse_to_dense", {"nonzero_data": np.ones(1), "mask": np.ones(3)}),
     "expected 2, 4, 16": (
         "constexpr_lut_to_dense",
-        {"indices": np.zeros(1, np.uint8), "lut": np.ones(3), "shape": [2]},
+        {"indices": NINE, "lut": np.ones(3), "shape": [2]},
     ),
-    "bytes are given": ("constexpr_lut_to_dense", {"indices": np.zeros(9, np.uint8), "lut": np.ones(4), "shape": [4]}),
-    "is beyond": ("constexpr_lut_to_dense", {"indices": np.zeros(9, np.uint8), "lut": np.ones(4), "shape": [2**40]}),
+    "bytes are given": ("constexpr_lut_to_dense", {"indices": NINE, "lut": np.ones(4), "shape": [4]}),
+    "is beyond": ("constexpr_lut_to_dense", {"indices": NINE, "lut": np.ones(4), "shape": [2**40]}),
     "two more": ("constexpr_lut_to_dense", {"indices": INDICES, "lut": LUT[0]}),
     "no vector_axis": ("constexpr_lut_to_dense", {"indices": INDICES, "lut": LUT}),
     "expected one of 2 axes": ("constexpr_lut_to_dense", {"indices": INDICES, "lut": LUT, "vector_axis": 2}),

@@ -26,7 +26,8 @@ def write_package(program, path):
     """Write a program as a .mlpackage.
 
     Every constant is stored as it is, and a compressed one as what it decompresses to: in weight.bin when it takes more
-    room than the 64 bytes of its record there, else in the program. Names, types, opset and specification version are kept; metadata and a sidecar are not.
+    room than the 64 bytes of its record there, else in the program. Names, types, opset and specification version are
+    kept; metadata and a sidecar are not.
 
     Parameters
     ----------
