@@ -89,9 +89,6 @@ def sparse_blockwise():
 PACKAGES = {
     "float32": (ct.target.iOS15, [dense(DENSE)]),
     "float16": (ct.target.iOS16, [dense(DENSE.astype(np.float16)), dense(EDGES)]),
-        ct.target.iOS16,
-        [dense(DENSE.astype(np.float16)), dense(np.float16([[0.1], [6e-8], [65504], [-0.0]]))],
-    ),
     "palettes": (ct.target.iOS16, [lambda n=n: palette16(n) for n in (1, 2, 4, 6, 8)]),
     "affine": (ct.target.iOS16, [lambda k=k, v=v: affine16(k, v) for k in ("int8", "uint8") for v in (False, True)]),
     "sparse": (ct.target.iOS16, [sparse16]),

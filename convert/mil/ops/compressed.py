@@ -67,7 +67,7 @@ def constexpr_lut_to_sparse(indices_mask, indices_nonzero_data, lut, vector_axis
     """(mask, numbers) of a sparse tensor whose numbers are entries of a palette."""
     dense = _looked_up(scatter(indices_nonzero_data, indices_mask), lut, vector_axis)
     mask = np.asarray(indices_mask)
-    if lut.shape[-1] > 1:
+    if lut.shape[-1] > 1 and vector_axis is not None:  # without an axis, _looked_up has refused
         mask = np.repeat(mask, lut.shape[-1], int(vector_axis))
     return mask, dense[mask != 0]
 
