@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mil_programs import model, operation, write_package
+from mil_programs import at_worst_one_sentence, model, operation, write_package
 
 from karat.convert.mil import open_package
 from karat.convert.mil.blob import decode
@@ -280,3 +280,41 @@ def test_an_unknown_compression_is_refused_when_it_runs(tmp_path):
     program = open_package(package)
     with pytest.raises(BadInput, match="constexpr_squeezed"):
         program.predict({"x": [1, 1]})
+
+
+def chained():
+    """Two operations that decompress, one on the other, and activations on a grid."""
+    scale = np.array([[2, 3]], np.float16)
+    parameters = {"nonzero_data": np.array([5, 7], np.float16), "mask": np.ones((1, 2), np.float16)}
+    steps = [
+        operation("constexpr_sparse_to_dense", parameters, [("d", "float16", (1, 2))]),
+        operation("constexpr_blockwise_shift_scale", {"data": "d", "scale": scale}, [("c", "float16", (1, 2))]),
+        operation("quantize", {"input": "x", "scale": np.float32(0.5), "output_dtype": np.array("int8")}, [INT]),
+        operation("dequantize", {"input": "q", "scale": np.float32(0.5)}, [("y", "float32", (1, 2))]),
+    ]
+    return model([("x", "float32", (1, 2))], steps, ["y", "c"])
+
+
+INT = ("q", "int32", (1, 2))  # the byte-built programs of these tests have no int8; the operator's result is widened
+
+
+def test_quantising_is_computed_and_not_judged(tmp_path):
+    program = open_package(write_package(tmp_path / "q.mlpackage", chained()))
+    quantized, dequantized = program.trace({"x": [[0.3, -70.0]]})
+    assert quantized.value.tolist() == [[1, -128]]
+    assert quantized.bound is None  # one step more or less may be honest: the quotient is rounded before
+    assert dequantized.value.tolist() == [[0.5, -64.0]]
+    assert np.all(dequantized.local_error <= dequantized.bound)
+    assert dequantized.correctly_rounded
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**16), st.integers(0, 255)), min_size=1, max_size=4))
+def test_damaged_bytes_are_at_worst_one_sentence(tmp_path_factory, changes):
+    folder = tmp_path_factory.mktemp("damaged")
+    message = bytearray(chained())
+    for place, byte in changes:
+        message[place % len(message)] = byte
+    package = write_package(folder / "m.mlpackage", bytes(message))
+    with at_worst_one_sentence():
+        program = open_package(package)
+        program.predict({"x": np.ones((1, 2), np.float32)})

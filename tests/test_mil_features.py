@@ -137,10 +137,12 @@ def test_a_function_is_chosen_by_name(tmp_path):
         open_package(package, function="third")
 
 
-def flexible(folder, kind, shape=(1, None), dtype="float32"):
-    """y = 2 x of an input that the interface describes."""
+def flexible(folder, kind, shape=(1, None), dtype="float32", out=None):
+    """y = 2 x of an input that the interface describes, and an output if ``out`` does."""
     steps = [operation("mul", {"x": "x", "y": np.dtype(dtype).type(2)}, [("y", dtype, shape)])]
-    message = described(model([("x", dtype, shape)], steps, ["y"]), {"x": (1, kind)})
+    message = described(
+        model([("x", dtype, shape)], steps, ["y"]), {"x": (1, kind)} | ({"y": (10, out)} if out else {})
+    )
     return open_package(write_package(folder / "x.mlpackage", message))
 
 
