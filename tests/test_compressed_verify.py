@@ -8,10 +8,11 @@ import pytest
 from mil_programs import field, named, operation, write_package
 from PIL import Image
 from rich.console import Console
-from test_mil_features import flexible, function, functions
+from test_mil_features import counter, flexible, function, functions
 
 import karat
 from karat.app.packages import run_inspect, run_package
+from karat.app.ranges import run_range
 from karat.convert.mil import open_package
 from karat.refimpl.errors import BadInput
 
@@ -109,3 +110,16 @@ def test_run_gives_and_takes_images(tmp_path, layout):
     Image.new("RGB", (2, 2), (100, 40, 5)).save(tmp_path / "p.png")
     run_package(console(), tmp_path / "x.mlpackage", tmp_path / "p.png", tmp_path / "o.png", "fp32-accumulate")
     assert Image.open(tmp_path / "o.png").getpixel((1, 1)) == (200, 80, 10)
+
+
+def test_a_package_with_states_is_inspected_and_run_and_not_verified(tmp_path, network):
+    package, output = counter(tmp_path), console()
+    run_inspect(output, package, None)
+    assert "state   s: float16 (2,)" in output.file.getvalue()
+    assert run_range(output, package) == 2
+    assert "state 's' may hold anything" in output.file.getvalue()
+    np.savez(tmp_path / "x.npz", x=np.ones(2))
+    run_package(output, package, tmp_path / "x.npz", tmp_path / "y.npz", "fp32-accumulate")
+    assert np.load(tmp_path / "y.npz")["z"].tolist() == [1, 1]
+    with pytest.raises(BadInput, match="keeps the state 's', expected none"):
+        karat.verify(network[0], open_package(package), np.zeros((1, 3, 16, 16)))

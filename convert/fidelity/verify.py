@@ -105,8 +105,6 @@ def _check(program, graph, x):
             f"the package has {len(program.inputs)} inputs and {len(program.outputs)} outputs, expected one of each; "
             "export the network without others"
         )
-    if program.states:
-        raise BadInput(f"the package keeps the state {program.states[0].name!r}, expected none; export without states")
     if program.inputs[0].image or program.outputs[0].image:
         raise BadInput("the package takes or gives an image, expected tensors in [0, 1]; export it with a TensorType")
     if program.outputs[0].name not in graph.operation:
