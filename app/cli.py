@@ -20,6 +20,8 @@ Weights = Annotated[str | None, typer.Option("--weights", "-w", help="zoo:NAME, 
 Json = Annotated[Path | None, typer.Option("--json", help="also write the result here")]
 Average = Annotated[int, typer.Option(help="2: a x3 QuickSRNet followed by 2x2 averaging")]
 
+Package = Annotated[Path, typer.Argument(help=".mlpackage")]
+Function = Annotated[str | None, typer.Option(help="which function of the package; default: its default one")]
 Range = Annotated[bool, typer.Option("--range", help="also bound every value for all images in [0, 1]")]
 
 
@@ -75,18 +77,19 @@ def export(
 
 @app.command()
 def run(
-    package: Annotated[Path, typer.Argument(help=".mlpackage")],
+    package: Package,
     input: Annotated[Path, typer.Option("--input", "-i", help="picture, or .npz with one array per input")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="picture, or .npz")] = None,
     profile: Annotated[str, typer.Option(help="fp32-accumulate, float32 or float64")] = "fp32-accumulate",
     against: Annotated[
         Path | None, typer.Option(help=".npz of expected outputs; exit 1 when rounding does not explain the difference")
     ] = None,
+    function: Function = None,
 ):
     """Execute a Core ML package on this machine."""
     from .packages import run_package
 
-    raise typer.Exit(run_package(console, package, input, output, profile, against))
+    raise typer.Exit(run_package(console, package, input, output, profile, against, function))
 
 
 @app.command()
@@ -109,19 +112,15 @@ def plan(
 
 
 @app.command()
-def inspect(
-    package: Annotated[Path, typer.Argument(help=".mlpackage")],
-    json: Json = None,
-    range: Range = False,
-):
+def inspect(package: Package, json: Json = None, range: Range = False, function: Function = None):
     """Say what a Core ML package holds; with --range: 0 it cannot overflow, 1 an image does it, 2 not known."""
     if range:
         from .ranges import run_range
 
-        raise typer.Exit(run_range(console, package, json))
+        raise typer.Exit(run_range(console, package, json, function))
     from .packages import run_inspect
 
-    run_inspect(console, package, json)
+    run_inspect(console, package, json, function)
 
 
 @app.command()

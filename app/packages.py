@@ -7,9 +7,11 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
+from PIL import Image
 from rich.table import Table
 
 from ..convert.mil import open_package
+from ..convert.mil.blob import bits_of
 from ..convert.mil.ops import OPERATORS
 from ..refimpl.errors import BadInput
 from ..refimpl.load import load
@@ -29,7 +31,7 @@ def run_export(console, weights, output, size, precision, storage, target, io, k
     console.print(f"{path} and {path.stem}.pairing.json written", highlight=False)
 
 
-def run_package(console, package, source, output, profile, against=None):
+def run_package(console, package, source, output, profile, against=None, function=None):
     """Execute a package on a picture or on the arrays of an ``.npz``, and hold the results against expected ones.
 
     Returns
@@ -42,12 +44,12 @@ def run_package(console, package, source, output, profile, against=None):
     if output is not None:
         check = check_output if Path(output).suffix.lower() == ".npz" else check_target
         check(output, source, package, *([against] if against else []))
-    program = open_package(package)
+    program = open_package(package, function)
     inputs = _inputs(program, Path(source))
     expected = _arrays(Path(against)) if against else None
     results = program.predict(inputs, profile=profile)
     if output is not None:
-        _write_results(output, results)
+        _write_results(output, results, program)
     for name, value in results.items():
         low, high = (float(f(value)) for f in (np.min, np.max))
         console.print(f"{name}: {value.dtype} {value.shape} from {low:.4g} to {high:.4g}", highlight=False)
@@ -56,14 +58,14 @@ def run_package(console, package, source, output, profile, against=None):
     return 0 if expected is None else run_against(console, program, inputs, results, expected, profile)
 
 
-def _write_results(output, results):
+def _write_results(output, results, program):
     """Write an ``.npz`` of all outputs, or the picture."""
     if Path(output).suffix.lower() == ".npz":
         content = io.BytesIO()
         np.savez(content, **results)
         write_bytes(output, content.getvalue())
     else:
-        write_picture(output, _picture(results))
+        write_picture(output, _picture(results, program))
 
 
 def _inputs(program, source):
@@ -71,7 +73,11 @@ def _inputs(program, source):
         if len(program.inputs) != 1:
             names = ", ".join(feature.name for feature in program.inputs)
             raise BadInput(f"the package takes {names}, a picture is one input; give an .npz with these arrays")
-        return {program.inputs[0].name: read_picture(source)}
+        feature, picture = program.inputs[0], read_picture(source)
+        if feature.image is None:
+            return {feature.name: picture}
+        pixels = np.round(255 * picture[0].transpose(1, 2, 0)).astype(np.uint8)  # (H, W, 3)
+        return {feature.name: Image.fromarray(pixels)}
     return _arrays(source)
 
 
@@ -86,29 +92,31 @@ def _arrays(source):
         raise BadInput(f"{source} is no .npz of plain arrays, expected one; save it with numpy.savez") from None
 
 
-def _picture(results):
-    pictures = [v for v in results.values() if v.ndim == 4 and v.shape[:2] == (1, 3)]
+def _picture(results, program):
+    """The only picture among the results: (1, 3, H, W), red first, in [0, 1]."""
+    pictures = [name for name, v in results.items() if v.ndim == 4 and v.shape[:2] == (1, 3)]
     if len(pictures) != 1:
         shapes = ", ".join(str(v.shape) for v in results.values())
         raise BadInput(f"the package gives {shapes}, a picture is one (1, 3, H, W); write an .npz instead")
-    return pictures[0].astype(np.float64)
+    kind = next(feature.image for feature in program.outputs if feature.name == pictures[0])
+    pixels = results[pictures[0]].astype(np.float64) / (255 if kind else 1)
+    return pixels[:, ::-1] if kind == "BGR" else pixels
 
 
-def run_inspect(console, package, json):
+def run_inspect(console, package, json, function=None):
     """Print inputs, outputs, operators and constants of a package."""
     if json:
         check_output(json, package)
-    program = open_package(package)
-    operators = Counter(operation.type for operation in program.operations)
-    constants = Counter()
-    for value in program.constants.values():
-        constants["text" if value.dtype.kind == "U" else value.dtype.name] += value.nbytes
+    program = open_package(package, function)
+    unpacking = {operation.name: operation for operation in program.compressed.values()}
+    operators = Counter(operation.type for operation in (*program.operations, *unpacking.values()))
+    constants = _stored_bytes(program)
     unsupported = sorted(set(operators) - set(OPERATORS))
     name = program.path.resolve().name
     console.print(f"{name}: mlprogram, opset {program.opset}, specification {program.specification_version}\n")
-    for title, features in (("input", program.inputs), ("output", program.outputs)):
+    for title, features in (("input", program.inputs), ("output", program.outputs), ("state", program.states)):
         for f in features:
-            console.print(f"{title:<7} {f.name}: {f.image or f.dtype} {f.shape}", highlight=False)
+            console.print(f"{title:<7} {f.name}: {f.image or f.dtype} {f.allowed}", highlight=False)
     console.print()
     console.print(_bars("operator", operators, str))
     console.print()
@@ -121,11 +129,22 @@ def run_inspect(console, package, json):
             "specification_version": program.specification_version,
             "inputs": [{"name": f.name, "shape": f.shape, "dtype": f.dtype} for f in program.inputs],
             "outputs": [{"name": f.name, "shape": f.shape, "dtype": f.dtype} for f in program.outputs],
+            "states": [{"name": f.name, "shape": f.shape, "dtype": f.dtype} for f in program.states],
             "operators": dict(operators),
             "constant_bytes": dict(constants),
             "unsupported": unsupported,
         }
         write_bytes(json, jsonlib.dumps(document, indent=1).encode())
+
+
+def _stored_bytes(program):
+    """Bytes of the constants by the type that they are stored in; what compressed ones decompress to is not stored."""
+    found = Counter()
+    for name, value in program.constants.items():
+        kind = "text" if value.dtype.kind == "U" else program.stored.get(name, value.dtype.name)
+        if name not in program.compressed:
+            found[kind] += value.nbytes if kind in ("text", "str") else (value.size * bits_of(kind) + 7) // 8
+    return found
 
 
 def _bars(title, counts, shown):

@@ -8,7 +8,7 @@ from .outputs import check_output, write_bytes
 from .progress import bar
 
 
-def run_range(console, package, json=None):
+def run_range(console, package, json=None, function=None):
     """Print a package's range certificate.
 
     Parameters
@@ -17,6 +17,8 @@ def run_range(console, package, json=None):
     package : Path
     json : Path or None
         Also write the certificate there.
+    function : str or None
+        Of a package with several.
 
     Returns
     -------
@@ -26,7 +28,7 @@ def run_range(console, package, json=None):
     if json:
         check_output(json, package)
     with bar("range for all images") as progress:
-        certificate = certify(open_package(package), progress=progress)
+        certificate = certify(open_package(package, function), progress=progress)
     for line in certificate.lines():
         console.print(line, highlight=False, markup=False, emoji=False, soft_wrap=True)
     if json:

@@ -96,16 +96,23 @@ def mutate(message, random):
             fields.insert(index, [number, wire, value])
         elif kind == 6:
             other, at = places[random.integers(len(places))]
-            fields[index] = [number, *other[at][1:]]
+            fields[index] = [number, other[at][1], _copied(other[at][2])]
         elif kind == 7:
             for _ in range(random.integers(2, 120)):  # recursion
                 value, wire = [[number, wire, value]], 2
             fields[index] = [number, wire, value]
         else:
-            fields[index:index] = [[number, wire, value]] * int(random.integers(2, 2000))  # giant counts
+            size = len(_copied(value)) if wire == 2 else 8
+            times = int(random.integers(2, max(3, min(2000, 10**6 // (size + 1)))))  # giant counts
+            fields[index:index] = [[number, wire, _copied(value)] for _ in range(times)]
         if not tree:
             break
     return encode(tree)
+
+
+def _copied(value):
+    """A value that shares nothing with the tree it comes from."""
+    return encode(value) if isinstance(value, list) else value
 
 
 def _changed(wire, value, places, random):
@@ -113,7 +120,7 @@ def _changed(wire, value, places, random):
         return EXTREME[random.integers(len(EXTREME))] if random.random() < 0.8 else int(random.integers(2**31))
     if isinstance(value, list):
         other, at = places[random.integers(len(places))]
-        return other[at][2] if other[at][1] == 2 else value[: random.integers(len(value) + 1)]
+        return _copied(other[at][2]) if other[at][1] == 2 else value[: random.integers(len(value) + 1)]
     value = bytearray(value)
     if value.isascii() and random.random() < 0.5:  # a name: another one of the program
         names = [f[i][2] for f, i in places if f[i][1] == 2 and isinstance(f[i][2], bytes)]

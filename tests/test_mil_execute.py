@@ -167,8 +167,8 @@ def test_an_unknown_operator_can_be_inspected_and_is_refused_when_run(tmp_path):
         program.predict({"x": np.ones(2)})
 
 
-def test_a_state_is_refused(tmp_path):
-    with pytest.raises(UnsupportedOperator, match="state"):
+def test_a_state_that_the_program_does_not_keep_is_refused(tmp_path):
+    with pytest.raises(BadInput, match="the state holds \\['cache'\\]"):
         predict(chain(tmp_path), {"x": np.ones(2)}, state={"cache": 1})
 
 

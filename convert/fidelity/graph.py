@@ -21,6 +21,10 @@ class Graph:
     """
 
     def __init__(self, program):
+        if program.states:
+            raise BadInput(
+                f"the package keeps the state {program.states[0].name!r}, expected none; export without states"
+            )
         self.operation = {out.name: op for op in program.operations for out in op.outputs}
         self.order = {out.name: i for i, op in enumerate(program.operations) for out in op.outputs}
         self.dtype = {out.name: out.dtype for op in program.operations for out in op.outputs}

@@ -1,6 +1,6 @@
 """The constants of a package, each held bit for bit against the expression of the checkpoint that it stands for."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -42,6 +42,8 @@ class Entry:
         compute), in the stored type.
     note : str
         For a wrong constant: which element, found, expected.
+    stored : str
+        How a compressed constant is stored; empty for others.
     """
 
     layer: str
@@ -50,6 +52,7 @@ class Entry:
     dtype: str
     wrong: int = 0
     note: str = ""
+    stored: str = ""
 
 
 @dataclass
@@ -130,8 +133,21 @@ def keep_ledger(model, program, pairs, graph, size):
         ledger.untraced += [name for _, name, _ in constants if name not in traced]
     read = {name for op in graph.operation.values() for name in op.reads} & set(program.constants)
     floats = [name for name, value in program.constants.items() if value.dtype.name in FORMATS]
-    ledger.unread, ledger.arguments = [name for name in floats if name not in read], len(read.difference(floats))
+    packed = {name for op in program.compressed.values() for name in op.reads}
+    ledger.unread = [name for name in floats if name not in read | packed]
+    ledger.arguments = len(read.difference(floats))
+    ledger.entries = [_with_storage(entry, program) for entry in ledger.entries]
     return ledger
+
+
+def _with_storage(entry, program):
+    """The entry of a compressed constant says so: its elements are what they decompress to."""
+    if entry.constant not in program.compressed:
+        return entry
+    operation = program.compressed[entry.constant]
+    types = [f"{key} {program.stored[n]}" for key, n in operation.inputs.items() if n in program.stored]
+    stored = operation.type + (f" ({', '.join(types)})" if types else "")
+    return replace(entry, stored=stored, note=f"{entry.note}, stored as {stored}" if entry.note else "")
 
 
 def _expected(pair, expected, known):

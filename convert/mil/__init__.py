@@ -1,6 +1,5 @@
 """Core ML programs (.mlpackage) without a Mac: read, inspect and execute them with NumPy."""
 
-from ...refimpl.errors import UnsupportedOperator
 from .execute import OpRecord
 from .package import open_package
 from .program import Program
@@ -15,8 +14,8 @@ def predict(package_path, inputs, state=None):
     ----------
     package_path : path_like
     inputs : dict of str to array_like
-    state : mapping, optional
-        Must be empty: programs with state are not executed.
+    state : dict of str to ndarray, optional
+        As for ``Program.predict``: it holds the new values afterwards.
 
     Returns
     -------
@@ -27,8 +26,6 @@ def predict(package_path, inputs, state=None):
     BadInput
         As ``open_package`` and ``Program.predict``.
     UnsupportedOperator
-        Also when a state is given.
+        When the program has an operator that karat cannot execute.
     """
-    if state:
-        raise UnsupportedOperator(f"karat runs no program with state {sorted(state)}; export one without state")
-    return open_package(package_path).predict(inputs)
+    return open_package(package_path).predict(inputs, state=state)

@@ -32,8 +32,13 @@ BLOB_TYPES = {
     13: "uint6",
     14: "int32",
     15: "uint32",
+    16: "float8_e4m3fn",
+    17: "float8_e5m2",
 }
 SUB_BYTE_BITS = {"uint1": 1, "uint2": 2, "uint3": 3, "uint4": 4, "uint6": 6, "int4": 4}
+# What a type that NumPy has not is held in: every one of its values, exactly
+HELD = dict.fromkeys(SUB_BYTE_BITS, "uint8") | {"int4": "int8"}
+HELD |= dict.fromkeys(("bfloat16", "float8_e4m3fn", "float8_e5m2"), "float32")
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class BlobFile:
         Returns
         -------
         ndarray, (count,)
-            Read-only. bfloat16 comes as float32, sub-byte numbers as uint8 or int8.
+            Read-only. bfloat16 and float8 come as float32, sub-byte numbers as uint8 or int8.
 
         Raises
         ------
@@ -96,8 +101,8 @@ def bits_of(dtype):
     >>> bits_of("float16"), bits_of("uint3")
     (16, 3)
     """
-    if dtype == "bfloat16":
-        return 16
+    if dtype in ("bfloat16", "float8_e4m3fn", "float8_e5m2"):
+        return 16 if dtype == "bfloat16" else 8
     return SUB_BYTE_BITS[dtype] if dtype in SUB_BYTE_BITS else np.dtype(dtype).itemsize * 8
 
 
@@ -114,7 +119,7 @@ def decode(data, dtype, count):
     Returns
     -------
     ndarray, (count,)
-        Read-only. bfloat16 comes as float32, sub-byte numbers as uint8 or int8.
+        Read-only. bfloat16 and float8 come as float32, sub-byte numbers as uint8 or int8.
 
     Examples
     --------
@@ -123,6 +128,10 @@ def decode(data, dtype, count):
     """
     if dtype == "bfloat16":  # the upper half of a float32
         values = (np.frombuffer(data, "<u2", count).astype(np.uint32) << 16).view(np.float32)
+    elif dtype == "float8_e5m2":  # the upper half of a float16
+        values = (np.frombuffer(data, np.uint8, count).astype(np.uint16) << 8).view(np.float16).astype(np.float32)
+    elif dtype == "float8_e4m3fn":
+        values = _e4m3fn(np.frombuffer(data, np.uint8, count))
     elif dtype in SUB_BYTE_BITS:
         values = _unpack(data, SUB_BYTE_BITS[dtype], count)
         if dtype == "int4":
@@ -138,3 +147,15 @@ def _unpack(data, bits, count):
     stream = np.unpackbits(np.frombuffer(data, np.uint8), count=count * bits, bitorder="little")
     weights = (1 << np.arange(bits)).astype(np.uint8)
     return (stream.reshape(count, bits) * weights).sum(axis=1, dtype=np.uint8)
+
+
+def _e4m3fn(codes):
+    """8-bit floats of 4 exponent and 3 significand bits, bias 7, without infinity; the last code of a sign is NaN.
+
+    Micikevicius et al. 2022, FP8 formats for deep learning, arXiv:2209.05433, table 1.
+    """
+    exponent, digits = codes >> 3 & 15, (codes & 7).astype(np.float32)
+    normal = np.ldexp(8 + digits, exponent.astype(np.int32) - 10)
+    magnitude = np.where(exponent > 0, normal, np.ldexp(digits, -9)).astype(np.float32)
+    magnitude[codes & 127 == 127] = np.nan
+    return np.where(codes > 127, -magnitude, magnitude)

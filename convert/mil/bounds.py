@@ -9,6 +9,7 @@ from .ops.parameters import ints
 
 # What IEEE 754 rounds correctly, beside the operators that only move or compare (`Operator.exact`)
 CORRECTLY_ROUNDED = {"add", "sub", "mul", "real_div", "square", "sqrt", "clip", "threshold", "thresholded_relu"}
+CORRECTLY_ROUNDED |= {"dequantize"}  # the product of so few digits is exact in fp32
 # Elementwise operators: how many units u the result is off by before it is stored, relative to itself
 _U = bounds.FUNCTION
 RELATIVE = {"leaky_relu": 1, "prelu": 1, "exp": _U, "exp2": _U, "tanh": _U, "erf": _U, "sin": _U, "cos": _U}

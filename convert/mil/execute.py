@@ -6,6 +6,7 @@ import numpy as np
 
 from ...refimpl.errors import BadInput, UnsupportedOperator
 from .ops import OPERATORS
+from .ops.state import STATEFUL
 from .record import Evidence, OpRecord
 from .step import Step
 from .values import MAX_ELEMENTS
@@ -30,17 +31,21 @@ def compile_steps(program, profile):
     BadInput
         When an operation reads what nothing before it computes.
     """
-    known = {feature.name for feature in program.inputs} | set(program.constants)
+    states = {feature.name for feature in program.states}
+    known = {feature.name for feature in program.inputs} | set(program.constants) | states
     for operation in program.operations:
         _check(operation, known)
+        held = states.intersection(operation.reads)
+        if held and operation.type not in STATEFUL:
+            raise BadInput(f"{operation} takes the state {min(held)!r}, expected its value; export it again")
         for output in operation.outputs:
-            if output.name in known:
+            if output.name in known - states:
                 raise BadInput(f"variable {output.name!r} is computed twice; the file is damaged, export it again")
             known.add(output.name)
     last = {}
     for index, operation in enumerate(program.operations):
         last.update(dict.fromkeys((*operation.reads, *(output.name for output in operation.outputs)), index))
-    kept = set(program.constants) | {feature.name for feature in program.outputs}
+    kept = set(program.constants) | states | {feature.name for feature in program.outputs}
     frees = [[] for _ in program.operations]
     for name, index in last.items():
         if name not in kept:
@@ -68,12 +73,12 @@ def _check(operation, known):
         if name not in known:
             raise BadInput(f"{operation} reads {name!r}, which nothing computes before; export it again")
     for output in operation.outputs:
-        _check_output(output, operation)
+        _check_output(output, operation, operator.exact)
 
 
-def _check_output(output, operation):
+def _check_output(output, operation, exact):
     try:
-        np.dtype(output.dtype)
+        np.dtype("float32" if output.dtype == "bfloat16" and exact else output.dtype)
     except TypeError as error:
         raise UnsupportedOperator(f"{operation} gives {output.dtype}, which karat cannot hold; use floats") from error
     if math.prod(size for size in output.shape if size is not None) > MAX_ELEMENTS:

@@ -28,7 +28,7 @@ def extract(program, outputs, inputs=(), shapes=None):
     Raises
     ------
     BadInput
-        When no operation computes one of the outputs.
+        When no operation computes one of the outputs, or the program has states.
 
     Examples
     --------
@@ -37,6 +37,10 @@ def extract(program, outputs, inputs=(), shapes=None):
     ['conv', 'clip']
     """
     wanted = list(outputs)
+    if program.states:
+        raise BadInput(
+            f"the program keeps the state {program.states[0].name!r}, which no part of it can; run the whole"
+        )
     for name in wanted:
         if program.producer(name) is None:
             raise BadInput(f"no operation computes {name!r}; name an output of an operation")

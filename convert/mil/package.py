@@ -5,10 +5,12 @@ from pathlib import Path, PurePosixPath
 
 from ...refimpl.errors import BadInput
 from .blob import BlobFile
+from .decompress import decompress
+from .features import Feature, feature
 from .operation import Operation
-from .program import Feature, Program
-from .schema import COLOR_SPACES, TYPES
-from .values import Variable, constant, variable
+from .program import Program
+from .schema import TYPES
+from .values import Variable, constant, tensor_type, variable
 from .wire import MAX_BYTES, read_message
 
 MAX_WEIGHT_BYTES = 2**33
@@ -22,23 +24,26 @@ OTHER_MODELS = {
 }
 
 
-def open_package(path):
+def open_package(path, function=None):
     """Open a Core ML program.
 
     Parameters
     ----------
     path : path_like
         A .mlpackage folder.
+    function : str, optional
+        Of a package with several functions: which one; its default one if not given.
 
     Returns
     -------
     Program
-        With all constants in memory; operators that karat cannot execute are refused when it runs, not here.
+        With all constants in memory, compressed ones decompressed; operators that karat cannot execute are refused when
+        it runs, not here.
 
     Raises
     ------
     BadInput
-        When it is no mlprogram package, or damaged, or its weights are missing.
+        When it is no mlprogram package, or damaged, or its weights are missing, or it has no such function.
 
     Examples
     --------
@@ -55,7 +60,7 @@ def open_package(path):
             _read_model(path)
             raise BadInput("this is a bare model file without its weights; give its .mlpackage folder")
         model_path = _model_path(path)
-        return _program(path, _read_model(model_path), _Blobs(path, model_path.parent))
+        return _program(path, _read_model(model_path), _Blobs(path, model_path.parent), function)
     except BadInput as error:
         raise BadInput(f"{path.name}: {error}") from error
 
@@ -126,34 +131,61 @@ class _Blobs:
         return self.files[name]
 
 
-def _program(path, model, blobs):
+def _program(path, model, blobs, wanted):
     """A Program from its messages."""
-    description = model.description
-    default = (description.defaultFunctionName if description else "") or "main"
-    functions = model.mlProgram.functions
-    if default not in functions:
-        raise BadInput(f"there is no function {default!r}, found {sorted(functions)}; export the model again")
-    function = functions[default]
-    block = function.block_specializations.get(function.opset)
-    if block is None:
-        raise BadInput(f"function {default!r} has no block for its opset {function.opset!r}; export the model again")
-    constants, operations = {}, []
+    name, function, block = _chosen(model, wanted)
+    states = {named.name: _state(named) for named in function.inputs if _is_state(named)}
+    constants, operations, stored = {}, [], {}
     for number, message in enumerate(block.operations):
         if message.type == "const":
             _add_constant(message, number, constants, blobs)
+            stored |= {named.name: variable(named).dtype for named in message.outputs}
         else:
-            operations.append(_operation(message, number, constants, blobs))
-    images = _images(description)
-    inputs = [_feature(variable(named), images) for named in function.inputs]
+            operations.append(_operation(message, number, constants, blobs, states))
+    operations, constants, compressed = decompress(operations, constants)
+    described_in, described_out = _descriptions(model.description, name)
+    inputs = [feature(variable(n), described_in.get(n.name)) for n in function.inputs if n.name not in states]
     known = {v.name: v for v in inputs} | {v.name: v for operation in operations for v in operation.outputs}
     known |= {
         name: Variable(name, "str" if a.dtype.kind == "U" else a.dtype.name, a.shape) for name, a in constants.items()
     }
-    missing = [name for name in block.outputs if name not in known]
+    missing = [output for output in block.outputs if output not in known]
     if missing:
         raise BadInput(f"output {missing[0]!r} is computed nowhere; the file is damaged, export it again")
-    outputs = [_feature(known[name], images) for name in block.outputs]
-    return Program(path, model.specificationVersion, default, function.opset, inputs, outputs, constants, operations)
+    outputs = [feature(known[output], described_out.get(output)) for output in block.outputs]
+    parts = (path, model.specificationVersion, name, function.opset, inputs, outputs, constants, operations)
+    return Program(*parts, states=list(states.values()), compressed=compressed, stored=stored)
+
+
+def _chosen(model, wanted):
+    """(name, Function message, Block message) of the wanted function, or of the default one."""
+    default = (model.description.defaultFunctionName if model.description else "") or "main"
+    name, functions = wanted or default, model.mlProgram.functions
+    if name not in functions:
+        todo = "name one of these" if wanted else "export the model again"
+        raise BadInput(f"there is no function {name!r}, found {sorted(functions)}; {todo}")
+    function = functions[name]
+    block = function.block_specializations.get(function.opset)
+    if block is None:
+        raise BadInput(f"function {name!r} has no block for its opset {function.opset!r}; export the model again")
+    return name, function, block
+
+
+def _descriptions(description, function):
+    """What the interface says of a function's (inputs, outputs), by name."""
+    if description is None:
+        return {}, {}
+    own = next((one for one in description.functions if one.name == function), description)
+    return {f.name: f for f in own.input}, {f.name: f for f in own.output}
+
+
+def _is_state(named):
+    return named.type is not None and named.type.stateType is not None
+
+
+def _state(named):
+    """The Feature of a state: what it wraps."""
+    return Feature(named.name, *tensor_type(named.type.stateType.wrappedType, f"state {named.name!r}"))
 
 
 def _keep(constants, name, value, blobs):
@@ -170,11 +202,14 @@ def _add_constant(message, number, constants, blobs):
     _keep(constants, message.outputs[0].name, message.attributes["val"], blobs)
 
 
-def _operation(message, number, constants, blobs):
+def _operation(message, number, constants, blobs, states):
     """An Operation; what it has as inline values and attributes becomes constants named ``operation.parameter``."""
-    if not message.type.isidentifier() or not message.outputs:
+    outputs = [variable(named) for named in message.outputs]
+    if message.type == "write_state":  # has no output: what it changes is the state
+        outputs = [states[n] for n in _bound_names(message, "input") if n in states]
+    if not message.type.isidentifier() or not outputs:
         raise BadInput(f"operation {number}, {message.type!r}, has no type or output; export the model again")
-    name = message.outputs[0].name
+    name = outputs[0].name
     inputs = {}
     for parameter, argument in message.inputs.items():
         names = _references(argument.arguments, f"{name}.{parameter}", constants, blobs)
@@ -183,7 +218,12 @@ def _operation(message, number, constants, blobs):
         if message.type.startswith("constexpr_") and attribute != "name":  # iOS16 keeps all of these in attributes
             inputs[attribute] = f"{name}.{attribute}"
             _keep(constants, inputs[attribute], value, blobs)
-    return Operation(message.type, name, inputs, tuple(variable(named) for named in message.outputs))
+    return Operation(message.type, name, inputs, tuple(outputs))
+
+
+def _bound_names(message, parameter):
+    argument = message.inputs.get(parameter)
+    return [binding.name for binding in argument.arguments] if argument else []
 
 
 def _references(bindings, parameter, constants, blobs):
@@ -196,15 +236,3 @@ def _references(bindings, parameter, constants, blobs):
             names.append(parameter if len(bindings) == 1 else f"{parameter}.{index}")
             _keep(constants, names[-1], binding.value, blobs)
     return names
-
-
-def _images(description):
-    """Color space by name, of the inputs and outputs that are images."""
-    features = [*description.input, *description.output] if description else []
-    features += [f for one in description.functions for f in (*one.input, *one.output)] if description else []
-    images = {f.name: f.type.imageType for f in features if f.type is not None and f.type.imageType is not None}
-    return {name: COLOR_SPACES.get(image.colorSpace, "unknown") for name, image in images.items()}
-
-
-def _feature(described, images):
-    return Feature(described.name, described.dtype, described.shape, images.get(described.name))

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...refimpl.errors import BadInput
+from ...refimpl.numerics.formats import BFLOAT16, nearest
+from .blob import HELD
 from .half import narrow, widen
 
 HALF, SINGLE, DOUBLE = "float16", "float32", "float64"
@@ -31,9 +33,11 @@ class Profile:
         """``array`` as a value of the declared dtype: one rounding to nearest even, or none."""
         target = self.held.get(declared, declared)
         with np.errstate(over="ignore", invalid="ignore"):  # overflow to infinity is what the format does
+            if target == BFLOAT16.name:
+                return nearest(np.asarray(array, np.float64), BFLOAT16).astype(SINGLE)
             if array.dtype == SINGLE and target == HALF:
                 return narrow(array)
-            return array.astype(target, copy=False)
+            return array.astype(HELD.get(target, target), copy=False)
 
     def load(self, array):
         """``array`` as an operator that rounds computes on it: exact."""
@@ -44,7 +48,7 @@ class Profile:
 
 
 def _uniform(dtype):
-    return Profile(dtype, dict.fromkeys((HALF, SINGLE, DOUBLE), dtype), {})
+    return Profile(dtype, dict.fromkeys((HALF, SINGLE, DOUBLE, BFLOAT16.name), dtype), {})
 
 
 PROFILES = {

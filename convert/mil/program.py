@@ -1,36 +1,25 @@
 """A Core ML program as one object: what goes in, what comes out, its constants and its operations."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from ...refimpl.errors import BadInput
+from .blob import HELD
 from .execute import compile_steps, run_steps, trace_steps
+from .features import Feature, checked, default_of
+from .ops.parameters import room
 from .pairing import read_pairing
 from .profiles import profile_named
 from .record import Shadow
-from .values import Variable
+
+__all__ = ["Constant", "Feature", "Program"]
 
 NEWEST_OPSET = 9  # iOS26
 
 
-@dataclass(frozen=True)
-class Feature(Variable):
-    """An input or output of a program.
-
-    Attributes
-    ----------
-    image : str or None
-        Color space ("RGB", "BGR", "GRAYSCALE") when the package declares an image: the value is then an array of
-        the given shape in 0 .. 255, as the program sees it.
-    """
-
-    image: str | None = None
-
-
 class Constant(NamedTuple):
-    """A stored constant: its name, its array, and the dtype it is stored in."""
+    """A constant: its name, its array, and the dtype of its elements; of a compressed one, after decompression."""
 
     name: str
     value: np.ndarray
@@ -50,9 +39,16 @@ class Program:
         "CoreML7" is iOS17, and so on.
     inputs, outputs : list of Feature
     constants : dict of str to ndarray
-        Everything stored, inline values included (named ``operation.parameter``).
+        Everything stored, inline values included (named ``operation.parameter``), and what compressed ones
+        decompress to.
     operations : list of Operation
         In execution order, without constants.
+    states : list of Feature
+        Tensors that outlive a run.
+    compressed : dict of str to Operation
+        The operation that a decompressed constant comes from.
+    stored : dict of str to str
+        Core ML's name of the type that a constant is stored in ("uint4", "bfloat16" ...), of constants with a name.
 
     Examples
     --------
@@ -61,9 +57,23 @@ class Program:
     (1, 3, 128, 128)
     """
 
-    def __init__(self, path, specification_version, function, opset, inputs, outputs, constants, operations):
+    def __init__(
+        self,
+        path,
+        specification_version,
+        function,
+        opset,
+        inputs,
+        outputs,
+        constants,
+        operations,
+        states=(),
+        compressed=None,
+        stored=None,
+    ):
         self.path, self.specification_version, self.function, self.opset = path, specification_version, function, opset
         self.inputs, self.outputs, self.constants, self.operations = inputs, outputs, constants, operations
+        self.states, self.compressed, self.stored = list(states), compressed or {}, stored or {}
         self._producers = {output.name: operation for operation in operations for output in operation.outputs}
         self._steps = {}  # by profile name
 
@@ -98,16 +108,31 @@ class Program:
             return None
         return Constant(name, self.constants[name], self.constants[name].dtype.name)
 
-    def predict(self, inputs, profile="fp32-accumulate"):
+    def make_state(self):
+        """Every state as a program begins with it: zeros of the declared type and shape.
+
+        Returns
+        -------
+        dict of str to ndarray
+        """
+        for feature in self.states:
+            if None in feature.shape:
+                raise BadInput(f"state {feature.name!r} has the flexible shape {feature.shape}; export a fixed one")
+        return {f.name: np.zeros(room(f.shape), HELD.get(f.dtype, f.dtype)) for f in self.states}
+
+    def predict(self, inputs, profile="fp32-accumulate", state=None):
         """Run the program.
 
         Parameters
         ----------
         inputs : dict of str to array_like
-            One array per input, of its shape; the dtype is converted to the declared one, as Core ML does.
+            One array per input, of its shape; the dtype is converted to the declared one, as Core ML does. An image
+            may be a PIL.Image.Image. Optional inputs may be left out.
         profile : str
             Arithmetic: "fp32-accumulate" (fp16 values are computed on in fp32 and rounded once when stored),
             "float32" or "float64" (every floating value is held and computed in that, floating casts do nothing).
+        state : dict of str to array_like, optional
+            From ``make_state``; afterwards it holds the new values. Without, the run begins with a new one.
 
         Returns
         -------
@@ -118,20 +143,22 @@ class Program:
         UnsupportedOperator
             When the program has an operator that karat cannot execute.
         BadInput
-            For wrong names, shapes, or profile.
+            For wrong names, shapes, state, or profile.
         """
         chosen = profile_named(profile)
-        values = self._bind(inputs, chosen)
+        values = self._bind(inputs, chosen, state)
         run_steps(self.compiled(chosen), values)
+        if state is not None:
+            state.update({feature.name: values[feature.name].copy() for feature in self.states})
         return {feature.name: values[feature.name] for feature in self.outputs}
 
-    def trace(self, inputs, profile="fp32-accumulate"):
+    def trace(self, inputs, profile="fp32-accumulate", state=None):
         """Run the program and yield the value of every operation.
 
         Parameters
         ----------
-        inputs, profile
-            As for ``predict``.
+        inputs, profile, state
+            As for ``predict``; the state is left as it is.
 
         Yields
         ------
@@ -146,8 +173,9 @@ class Program:
             As ``predict``, at the call and not at the first value.
         """
         chosen, exact = profile_named(profile), profile_named("float64")
-        shadow = Shadow(lambda: (self.compiled(exact), self._bind(inputs, exact)))
-        return trace_steps(self.compiled(chosen), self._bind(inputs, chosen), self.layers(), shadow)
+        state = None if state is None else dict(state)
+        shadow = Shadow(lambda: (self.compiled(exact), self._bind(inputs, exact, state)))
+        return trace_steps(self.compiled(chosen), self._bind(inputs, chosen, state), self.layers(), shadow)
 
     def layers(self):
         """Layer name by variable name, from the sidecar beside the package; empty when there is none."""
@@ -159,31 +187,26 @@ class Program:
             self._steps[profile.name] = compile_steps(self, profile)
         return self._steps[profile.name]
 
-    def _bind(self, inputs, profile):
-        """Initial values: checked inputs, and the constants that are outputs."""
+    def _bind(self, inputs, profile, state=None):
+        """Initial values: checked inputs and states, and the constants that are outputs."""
         known = [feature.name for feature in self.inputs]
         for name in inputs:
             if name not in known:
                 raise BadInput(f"there is no input {name!r}, the program takes {known}; rename it")
-        missing = [name for name in known if name not in inputs]
+        given = {f.name: default_of(f) for f in self.inputs if f.default is not None} | dict(inputs)
+        missing = [name for name in known if name not in given]
         if missing:
             raise BadInput(f"input {missing[0]!r} is missing, the program takes {known}; give it an array")
-        values = {feature.name: _checked(inputs[feature.name], feature, profile) for feature in self.inputs}
+        values = {feature.name: checked(given[feature.name], feature, profile) for feature in self.inputs}
         for feature in self.outputs:
             if feature.name in self.constants:
                 values[feature.name] = profile.store(self.constants[feature.name], feature.dtype)
-        return values
+        return values | self._bind_state(state, profile)
 
-
-def _checked(value, feature, profile):
-    """An input array in the shape and dtype that the program declares."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "buif":
-        raise BadInput(f"input {feature.name!r} has dtype {array.dtype}, expected {feature.dtype}; convert it")
-    fits = array.ndim == len(feature.shape)
-    fits = fits and all(want in (None, have) for have, want in zip(array.shape, feature.shape, strict=True))
-    if not fits:
-        raise BadInput(
-            f"input {feature.name!r} has shape {array.shape}, the program takes {feature.shape}; crop or pad it to that"
-        )
-    return profile.store(array, feature.dtype)
+    def _bind_state(self, state, profile):
+        """Checked states; new ones when none are given."""
+        state = self.make_state() if state is None else state
+        names = [feature.name for feature in self.states]
+        if set(state) != set(names):
+            raise BadInput(f"the state holds {sorted(state)}, the program keeps {names}; begin with make_state()")
+        return {feature.name: checked(state[feature.name], feature, profile, "state") for feature in self.states}

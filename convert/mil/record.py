@@ -71,6 +71,12 @@ class Evidence:
         moving = is_correctly_rounded(self.step.operation) and self.step.operator.exact  # no need to widen before
         return self.shadow.steps[self.index].compute(self.inputs if moving else self.widened)
 
+    @property
+    def decides(self):
+        """Whether it rounds floating numbers to others (quantize): one unit more or less may be honest."""
+        moves = is_correctly_rounded(self.step.operation)
+        return not moves and any(value.dtype.kind == "f" for value in self.inputs.values())
+
     def bound(self, name, stored):
         """How far the output may honestly be from ``recomputed``; None where nothing is known."""
         exact = self.recomputed[name]
@@ -142,7 +148,9 @@ class OpRecord:
     @cached_property
     def bound(self):
         fmt = FORMATS.get(self.value.dtype.name)
-        return np.zeros(self.value.shape) if fmt is None else self.evidence.bound(self.name, fmt)
+        if fmt is not None:
+            return self.evidence.bound(self.name, fmt)
+        return None if self.evidence.decides else np.zeros(self.value.shape)
 
     @property
     def correctly_rounded(self):

@@ -29,11 +29,35 @@ TYPES = {
         _1="string name",
         _2="repeated FeatureDescription input",
         _3="repeated FeatureDescription output",
+        _6="repeated FeatureDescription state",
     ),
     "FeatureDescription": message_type(_1="string name", _2="string shortDescription", _3="FeatureType type"),
-    "FeatureType": message_type(_4="ImageFeatureType imageType", _5="ArrayFeatureType multiArrayType"),
-    "ImageFeatureType": message_type(_1="int width", _2="int height", _3="int colorSpace"),
-    "ArrayFeatureType": message_type(_1="repeated int shape", _2="int dataType"),
+    "FeatureType": message_type(
+        _4="ImageFeatureType imageType", _5="ArrayFeatureType multiArrayType", _1000="bool isOptional"
+    ),
+    "ImageFeatureType": message_type(
+        _1="int width",
+        _2="int height",
+        _3="int colorSpace",
+        _21="EnumeratedImageSizes enumeratedSizes",
+        _31="ImageSizeRange imageSizeRange",
+    ),
+    "EnumeratedImageSizes": message_type(_1="repeated ImageSize sizes"),
+    "ImageSize": message_type(_1="uint width", _2="uint height"),
+    "ImageSizeRange": message_type(_1="SizeRange widthRange", _2="SizeRange heightRange"),
+    "SizeRange": message_type(_1="uint lowerBound", _2="int upperBound"),
+    "ArrayFeatureType": message_type(
+        _1="repeated int shape",
+        _2="int dataType",
+        _21="EnumeratedShapes enumeratedShapes",
+        _31="ShapeRange shapeRange",
+        _41="int intDefaultValue",
+        _51="float floatDefaultValue",
+        _61="double doubleDefaultValue",
+    ),
+    "EnumeratedShapes": message_type(_1="repeated Shape shapes"),
+    "Shape": message_type(_1="repeated int shape"),
+    "ShapeRange": message_type(_1="repeated SizeRange sizeRanges"),
     "Metadata": message_type(_1="string shortDescription", _2="string versionString", _100="map string userDefined"),
     "Program": message_type(_1="int version", _2="map Function functions"),
     "Function": message_type(
@@ -56,8 +80,9 @@ TYPES = {
         _1="TensorType tensorType",
         _2="bytes listType",
         _4="bytes dictionaryType",
-        _5="bytes stateType",
+        _5="StateType stateType",
     ),
+    "StateType": message_type(_1="ValueType wrappedType"),
     "TensorType": message_type(_1="int dataType", _2="int rank", _3="repeated Dimension dimensions"),
     "Dimension": message_type(_1="ConstantDimension constant", _2="UnknownDimension unknown"),
     "ConstantDimension": message_type(_1="uint size"),
@@ -106,7 +131,9 @@ DATA_TYPES = {
     37: "uint1",
     38: "uint6",
     39: "uint3",
+    40: "float8_e4m3fn",
+    41: "float8_e5m2",
 }
 COLOR_SPACES = {10: "GRAYSCALE", 20: "RGB", 30: "BGR", 40: "GRAYSCALE_FLOAT16"}
 # ArrayFeatureType.ArrayDataType: what Core ML passes in and out
-ARRAY_TYPES = {"float16": 65552, "float32": 65568, "int32": 131104}
+ARRAY_TYPES = {"float16": 65552, "float32": 65568, "float64": 65600, "int8": 131080, "int32": 131104}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...refimpl.errors import BadInput
-from .blob import bits_of, decode
+from .blob import HELD, bits_of, decode
 from .schema import DATA_TYPES
 
 MAX_ELEMENTS = 2**31  # of one tensor
@@ -120,7 +120,7 @@ def _immediate(tensor, dtype, count, what):
     if len(numbers) != count or is_text != (dtype == "str"):
         raise BadInput(f"{what} has {len(numbers)} values for {count} elements of {dtype}; export it again")
     try:
-        flat = np.array(numbers, dtype="float32" if dtype == "bfloat16" else dtype)
+        flat = np.array(numbers, dtype=HELD.get(dtype, dtype))
     except (OverflowError, TypeError, ValueError) as error:
         raise BadInput(f"{what} has a value outside {dtype}; the file is damaged, export it again") from error
     flat.flags.writeable = False

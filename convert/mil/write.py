@@ -10,7 +10,7 @@ from types import SimpleNamespace as Message
 import numpy as np
 
 from ...refimpl.errors import BadInput
-from .blob import BLOB_TYPES, HEADER, MAGIC, RECORD
+from .blob import BLOB_TYPES, HEADER, HELD, MAGIC, RECORD
 from .encode import encode_message
 from .ops import OPERATORS
 from .schema import ARRAY_TYPES, COLOR_SPACES, DATA_TYPES, TYPES
@@ -20,14 +20,14 @@ NUMBER_OF = {name: number for number, name in DATA_TYPES.items()}
 BLOB_CODE = {name: code for code, name in BLOB_TYPES.items()}
 IN_FILE = {"float16", "float32", "int8", "uint8", "int16", "uint16"}  # what coremltools puts into weight.bin, too
 STORED = IN_FILE | {"int32", "uint32", "bool", "str"}
-AMBIGUOUS = {"int8", "uint8"}  # of compressed weights since CoreML8: may have been 1 to 6 bits, the reader widens
 
 
 def write_package(program, path):
     """Write a program as a .mlpackage.
 
-    Every constant is stored as it is: in weight.bin when it takes more room than the 64 bytes of its record there,
-    else in the program. Names, types, opset and specification version are kept; metadata and a sidecar are not.
+    Every constant is stored as it is, and a compressed one as what it decompresses to: in weight.bin when it takes more
+    room than the 64 bytes of its record there, else in the program. Names, types, opset and specification version are
+    kept; metadata and a sidecar are not.
 
     Parameters
     ----------
@@ -53,6 +53,8 @@ def write_package(program, path):
         raise BadInput(f"the output is {path.name}, expected a name that ends in .mlpackage; rename it")
     if path.exists():
         raise BadInput(f"{path} exists already, expected a new name; choose another or remove it")
+    if program.states:
+        raise BadInput(f"the program keeps the state {program.states[0].name!r}, karat writes none; export it without")
     model, weights = _model(program)
     content = encode_message(model, "Model", TYPES)
     try:
@@ -86,7 +88,9 @@ def _model(program):
     """(Model message, bytes of weight.bin) of a program."""
     writer = _Writer(program)
     operations = [writer.operation(operation) for operation in program.operations]
-    constants = [writer.const(name) for name in program.constants if name not in writer.bound]
+    packed = {name for op in program.compressed.values() for name in op.reads}
+    packed -= {name for op in program.operations for name in op.reads} | {f.name for f in program.outputs}
+    constants = [writer.const(name) for name in program.constants if name not in writer.bound | packed]
     outputs = [feature.name for feature in program.outputs]
     block = Message(outputs=outputs, operations=constants + operations)
     inputs = [Message(name=f.name, type=_tensor_type(f.dtype, f.shape, f.name)) for f in program.inputs]
@@ -114,9 +118,6 @@ class _Writer:
 
     def __init__(self, program):
         self.program, self.bound, self.records = program, set(), []
-        self.attributes_only = program.opset in ("CoreML5", "CoreML6", "CoreML7")  # of what decompresses weights
-        compressed = [operation for operation in program.operations if operation.type.startswith("constexpr_")]
-        self.widened = set() if self.attributes_only else {name for op in compressed for name in op.reads}
         self.end = HEADER.size
 
     def operation(self, operation):
@@ -127,10 +128,6 @@ class _Writer:
         for parameter, names in operation.inputs.items():
             several = isinstance(names, tuple)
             inline = f"{operation.name}.{parameter}"
-            if operation.type.startswith("constexpr_") and self.attributes_only and names == inline:
-                self.bound.add(inline)
-                attributes[parameter] = self.value(self.program.constants[inline], inline, large=True)
-                continue
             each = [
                 (name, f"{inline}.{i}" if several else inline) for i, name in enumerate(names if several else [names])
             ]
@@ -154,8 +151,8 @@ class _Writer:
 
     def value(self, array, name, large=False):
         """A Value message; ``large`` ones may lie in the weight file."""
-        kind = _kind(array)
-        if kind not in STORED or (kind in AMBIGUOUS and name in self.widened):
+        kind = self.program.stored[name] if self.program.stored.get(name) in HELD else _kind(array)
+        if kind not in STORED:
             known = ", ".join(sorted(STORED))
             raise BadInput(f"constant {name!r} is {kind} in {self.program.opset}, karat writes {known}; cut elsewhere")
         type_ = _tensor_type(kind, array.shape, name)

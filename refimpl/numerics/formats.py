@@ -42,6 +42,7 @@ class Format:
 
 
 FLOAT16 = Format("float16", 11, -14, 65504.0)
+BFLOAT16 = Format("bfloat16", 8, -126, (2 - 2.0**-7) * 2.0**127)  # NumPy has none: the upper half of a float32
 FLOAT32 = Format("float32", 24, -126, float(np.finfo(np.float32).max))
 FLOAT64 = Format("float64", 53, -1022, float(np.finfo(np.float64).max))
 # Where one author saw the multiply-accumulate units of Apple's Neural Engine saturate (arXiv:2606.22283): a hypothesis

@@ -35,6 +35,7 @@ def propagate(program):
         When an input has no fixed shape.
     """
     values = {feature.name: _any_image(feature) for feature in program.inputs}
+    values |= {f.name: unbounded(f.shape, f"state {f.name!r} may hold anything") for f in program.states}
     values |= {name: _constant(value) for name, value in program.constants.items()}
     last = {name: i for i, op in enumerate(program.operations) for name in op.reads}
     for index, operation in enumerate(program.operations):

@@ -7,6 +7,7 @@ two are compared with each other.
 from . import activation as activation
 from . import attention as attention
 from . import batches as batches
+from . import compressed as compressed
 from . import convolution as convolution
 from . import elementwise as elementwise
 from . import filling as filling
@@ -16,12 +17,14 @@ from . import layout as layout
 from . import linear as linear
 from . import normalization as normalization
 from . import pooling as pooling
+from . import quantization as quantization
 from . import reduction as reduction
 from . import resize as resize
 from . import scatter as scatter
 from . import sequences as sequences
 from . import shuffle as shuffle
 from . import sorting as sorting
+from . import state as state
 from . import suppression as suppression
 from .registry import OPERATORS, Operator
 
