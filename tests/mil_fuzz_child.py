@@ -15,7 +15,9 @@ def outcome(path):
     """What became of a package."""
     try:
         program = open_package(path)
-        inputs = {feature.name: np.full(feature.shape, 0.5) for feature in program.inputs if np.prod(feature.shape) < 1e7}
+        inputs = {
+            feature.name: np.full(feature.shape, 0.5) for feature in program.inputs if np.prod(feature.shape) < 1e7
+        }
         program.predict(inputs)
     except UnsupportedOperator as error:
         return "unsupported", error

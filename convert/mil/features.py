@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...refimpl.errors import BadInput
+from ...refimpl.errors import BadInput, UnsupportedOperator
 from .ops.parameters import room
 from .schema import COLOR_SPACES
-from .values import Variable
+from .values import NO_TENSORS, Variable
 
 MOST_SHOWN = 8  # shapes in a message
 
@@ -142,7 +142,13 @@ def checked(value, feature, profile, what="input"):
     ------
     BadInput
         For another shape, or what is no number.
+    UnsupportedOperator
+        When the program takes no tensor there.
     """
+    if feature.dtype in NO_TENSORS:
+        raise UnsupportedOperator(
+            f"{what} {feature.name!r} is a {feature.dtype}, karat takes tensors; export it with one"
+        )
     array = _pixels(value, feature) if feature.image and hasattr(value, "getbands") else np.asarray(value)
     if array.dtype.kind not in "buif":
         raise BadInput(f"{what} {feature.name!r} has dtype {array.dtype}, expected {feature.dtype}; convert it")

@@ -10,7 +10,7 @@ from .features import Feature, feature
 from .operation import Operation
 from .program import Program
 from .schema import TYPES
-from .values import Variable, constant, tensor_type, variable
+from .values import Variable, constant, enough_memory, tensor_type, variable
 from .wire import MAX_BYTES, read_message
 
 MAX_WEIGHT_BYTES = 2**33
@@ -60,7 +60,8 @@ def open_package(path, function=None):
             _read_model(path)
             raise BadInput("this is a bare model file without its weights; give its .mlpackage folder")
         model_path = _model_path(path)
-        return _program(path, _read_model(model_path), _Blobs(path, model_path.parent), function)
+        with enough_memory("the package"):
+            return _program(path, _read_model(model_path), _Blobs(path, model_path.parent), function)
     except BadInput as error:
         raise BadInput(f"{path.name}: {error}") from error
 

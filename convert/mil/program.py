@@ -12,6 +12,7 @@ from .ops.parameters import room
 from .pairing import read_pairing
 from .profiles import profile_named
 from .record import Shadow
+from .values import enough_memory
 
 __all__ = ["Constant", "Feature", "Program"]
 
@@ -146,7 +147,8 @@ class Program:
             For wrong names, shapes, state, or profile.
         """
         chosen = profile_named(profile)
-        values = self._bind(inputs, chosen, state)
+        with enough_memory("the input"):
+            values = self._bind(inputs, chosen, state)
         run_steps(self.compiled(chosen), values)
         if state is not None:
             state.update({feature.name: values[feature.name].copy() for feature in self.states})

@@ -1,6 +1,7 @@
 """What a program says about values: tensor types, and constants that are written in it or point into weight.bin."""
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,16 @@ from .blob import HELD, bits_of, decode
 from .schema import DATA_TYPES
 
 MAX_ELEMENTS = 2**31  # of one tensor
+NO_TENSORS = ("list", "dictionary", "state")
+
+
+@contextmanager
+def enough_memory(what):
+    """Say in one sentence that there is not enough, as a damaged or a large program may ask for any amount."""
+    try:
+        yield
+    except MemoryError as error:
+        raise BadInput(f"{what} needs more memory than there is; use a smaller input, or export it again") from error
 
 
 class AnyShape(tuple):
@@ -40,8 +51,8 @@ def variable(named):
     Programs with such values can be opened and inspected; no operator takes or makes them.
     """
     message = named.type
-    for attribute, word in (("listType", "list"), ("dictionaryType", "dictionary"), ("stateType", "state")):
-        if message is not None and getattr(message, attribute) is not None:
+    for word in NO_TENSORS:
+        if message is not None and getattr(message, f"{word}Type") is not None:
             return Variable(named.name, word, ())
     dtype, shape = tensor_type(message, f"variable {named.name!r}")
     return Variable(named.name, dtype, shape)
