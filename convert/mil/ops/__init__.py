@@ -6,6 +6,7 @@ two are compared with each other.
 
 from . import activation as activation
 from . import convolution as convolution
+from . import cropping as cropping
 from . import elementwise as elementwise
 from . import gelu as gelu
 from . import indexing as indexing
@@ -15,6 +16,7 @@ from . import normalization as normalization
 from . import pooling as pooling
 from . import reduction as reduction
 from . import resize as resize
+from . import sampling as sampling
 from . import shuffle as shuffle
 from .registry import OPERATORS, Operator
 
