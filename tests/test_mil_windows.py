@@ -63,7 +63,10 @@ class Layout:
 @st.composite
 def layouts(draw, rank=None, dilated=True):
     rank = draw(st.integers(1, 3), label="spatial axes") if rank is None else rank
-    per_axis = lambda least, most: st.tuples(*[st.integers(least, most)] * rank)  # noqa: E731 (three uses, one line)
+
+    def per_axis(least, most):
+        return st.tuples(*[st.integers(least, most)] * rank)
+
     window, strides = draw(per_axis(1, 3), label="window"), draw(per_axis(1, 3), label="strides")
     dilations = draw(per_axis(1, 2), label="dilations") if dilated else (1,) * rank
     pad = draw(st.tuples(*[st.tuples(st.integers(0, 2), st.integers(0, 2))] * rank), label="(before, after) per axis")
@@ -105,12 +108,12 @@ def plain_pool(x, kind, layout, exclude):
     for n, c, *output in np.ndindex(out.shape):
         found = [x[n, c, *index] for _, index in layout.reads(output) if index is not None]
         count = len(found) if exclude else math.prod(layout.window)
-        one = {
-            "max_pool": lambda: max(found, default=-math.inf),
-            "l2_pool": lambda: math.sqrt(sum(v * v for v in found)),
-        }
-        mean = math.fsum(found) / count if count else math.nan
-        out[n, c, *output] = one[kind]() if kind in one else mean
+        if kind == "max_pool":
+            out[n, c, *output] = max(found, default=-math.inf)
+        elif kind == "l2_pool":
+            out[n, c, *output] = math.sqrt(math.fsum(v * v for v in found))
+        else:
+            out[n, c, *output] = math.fsum(found) / count if count else math.nan
     return out
 
 

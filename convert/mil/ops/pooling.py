@@ -18,9 +18,8 @@ def _layout(x, kernel_sizes, strides, pad_type, pad, ceil_mode):
         raise BadInput(f"an input of shape {x.shape} does not fit a window of {window}")
     strides = per_axis(strides, rank, 1)
     pairs = paddings(pad_type, pad, x.shape[2:], window, strides, (1,) * rank)
-    extra = (
-        [_extra(*axis) for axis in zip(x.shape[2:], window, strides, pairs, strict=True)] if ceil_mode else [0] * rank
-    )
+    axes = zip(x.shape[2:], window, strides, pairs, strict=True)
+    extra = [_extra(*axis) if ceil_mode else 0 for axis in axes]
     return window, strides, pairs, extra
 
 
@@ -44,9 +43,10 @@ def _reduced(reduce, x, layout, value):
         counts = output_sizes(x.shape[-1:], (width,), (strides[axis],), (1,))
         if x.size // x.shape[-1] * counts[0] * width > MAX_VISITS:
             raise BadInput(f"pooling {x.shape} with a window of {width} visits more than {MAX_VISITS} elements")
-        total = None
-        for _, view in taps(x, (width,), (strides[axis],), (1,), counts):
-            total = view.copy() if total is None else reduce(total, view, out=total)
+        places = taps(x, (width,), (strides[axis],), (1,), counts)
+        total = next(places)[1].copy()
+        for _, view in places:
+            reduce(total, view, out=total)
         x = np.moveaxis(total, -1, 2 + axis)
     return x
 

@@ -118,7 +118,7 @@ def resize(x, shape, resized_dims, interpolation_mode="LINEAR", sampling_mode="D
     if not 0 <= count <= len(wanted) <= x.ndim:
         raise BadInput(f"{count} of the sizes {wanted} do not fit an input of shape {x.shape}")
     linear = interpolation_mode == "LINEAR"
-    if not linear and interpolation_mode != "NEAREST_NEIGHBOR" or linear and x.dtype.kind != "f":
+    if interpolation_mode not in ("LINEAR", "NEAREST_NEIGHBOR") or (linear and x.dtype.kind != "f"):
         raise UnsupportedOperator(f"interpolation {interpolation_mode!r} of {x.dtype} is not executed by karat")
     for axis, size in zip(range(x.ndim - count, x.ndim), wanted[len(wanted) - count :], strict=True):
         if size and linear:
