@@ -358,6 +358,24 @@ def test_affine_maps_that_cannot_be():
         run("affine", LINE, np.zeros((1, 6)), **good | {"output_height": 2**31 - 1, "output_width": 2**31 - 1})
 
 
+def test_nearest_takes_the_even_sample_of_two():
+    """As PyTorch does; mirrored first, which coremltools' TestResample holds: 6.5 between two samples is the first."""
+    where = np.array([[0.5, 0], [1.5, 0], [2.5, 0], [-1.5, 0]]).reshape(1, 1, 4, 2)
+    ours = run("resample", LINE, where, "nearest", "border", 0.0, "unnormalized", False)
+    assert_array_equal(ours.ravel(), [1, 3, 3, 1])
+    theirs = F.grid_sample(t(LINE), t(where / 1.5 - 1), "nearest", "border", True)
+    assert_array_equal(ours, theirs)
+    mirror = np.array([[[[6.5, 0]]]])
+    assert run("resample", LINE[..., :2], mirror, "nearest", "symmetric", 0.0, "unnormalized", False).item() == 1
+
+
+def test_far_outside_an_infinite_edge_does_not_show():
+    edge = np.full((1, 1, 2, 2), np.inf)
+    where = np.array([[-1.5, 0], [0, 2.5], [-9, -9]]).reshape(1, 1, 3, 2)
+    ours = run("resample", edge, where, "bilinear", "constant", 2.0, "unnormalized", True)
+    assert_array_equal(ours.ravel(), [2, 2, 2])
+
+
 @pytest.mark.parametrize("padding", sorted(PADDINGS))
 def test_positions_that_are_no_numbers_do_not_stop_a_run(padding):
     where = np.array([np.nan, 0, np.inf, 0, 0, -np.inf, 1e300, 1e300]).reshape(1, 1, 4, 2)
