@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 from karat.convert.mil.ops import OPERATORS
 
 torch = pytest.importorskip("torch", reason="PyTorch is the independent definition here; install karat[test]")
+F = torch.nn.functional
 SEEDS = st.integers(0, 2**32 - 1)
 U = np.finfo(np.float64).eps
 REACH = 64  # positions of these tests, in samples, are smaller
