@@ -9,6 +9,7 @@ from . import attention as attention
 from . import batches as batches
 from . import compressed as compressed
 from . import convolution as convolution
+from . import cropping as cropping
 from . import elementwise as elementwise
 from . import filling as filling
 from . import gelu as gelu
@@ -20,6 +21,7 @@ from . import pooling as pooling
 from . import quantization as quantization
 from . import reduction as reduction
 from . import resize as resize
+from . import sampling as sampling
 from . import scatter as scatter
 from . import sequences as sequences
 from . import shuffle as shuffle

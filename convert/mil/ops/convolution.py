@@ -3,7 +3,7 @@
 import numpy as np
 
 from ....refimpl.errors import BadInput
-from .parameters import per_axis
+from .parameters import per_axis, room
 from .registry import operator
 from .windows import output_sizes, padded, paddings, taps
 
@@ -23,6 +23,7 @@ def conv(x, weight, bias=None, strides=None, pad_type="valid", pad=None, dilatio
     x = padded(x, pairs)
     counts = output_sizes(x.shape[2:], window, strides, dilations)
     per_group = weight.reshape(groups, -1, *weight.shape[1:])  # (G, O / G, C / G, *window)
+    room([x.shape[0], weight.shape[0], *counts])
     out = np.zeros((x.shape[0], groups, per_group.shape[1], int(np.prod(counts))), x.dtype)
     product = np.empty_like(out)
     for index, view in taps(x, window, strides, dilations, counts):
@@ -45,12 +46,14 @@ def conv_transpose(
     if x.ndim != weight.ndim or groups < 1 or x.shape[1] != weight.shape[0] or weight.shape[0] % groups:
         raise BadInput(f"an input of shape {x.shape} does not fit weights {weight.shape} in {groups} groups")
     strides, dilations = per_axis(strides, rank, 1), per_axis(dilations, rank, 1)
+    if min((*strides, *dilations), default=1) < 1:
+        raise BadInput(f"strides {strides} and dilations {dilations} must be at least 1")
     counts = x.shape[2:]
     full = [(n - 1) * s + (w - 1) * d + 1 for n, s, w, d in zip(counts, strides, window, dilations, strict=True)]
     wanted = None if output_shape is None else tuple(int(v) for v in np.ravel(output_shape))[-rank:]
     begins, sizes = _crop(pad_type, pad, full, counts, strides, wanted)
-    room = [max(f, b + s) for f, b, s in zip(full, begins, sizes, strict=True)]
-    out = np.zeros((x.shape[0], weight.shape[1] * groups, *room), x.dtype)
+    whole = [max(f, b + s) for f, b, s in zip(full, begins, sizes, strict=True)]
+    out = np.zeros(room([x.shape[0], weight.shape[1] * groups, *whole]), x.dtype)
     per_group = weight.reshape(groups, -1, *weight.shape[1:])  # (G, C / G, O / G, *window)
     columns = x.reshape(x.shape[0], groups, per_group.shape[1], -1)  # (N, G, C / G, positions)
     for index, view in taps(out, window, strides, dilations, counts):
@@ -74,4 +77,6 @@ def _crop(pad_type, pad, full, counts, strides, wanted):
 
 
 def _per_channel(bias, out):
+    if bias.size != out.shape[1]:
+        raise BadInput(f"a bias of shape {bias.shape} does not fit {out.shape[1]} channels")
     return bias.reshape(-1, *[1] * (out.ndim - 2))  # (O, 1, ...)

@@ -1,7 +1,5 @@
 """Resizing of the last axes: where on the input an output sample lies is all that the sampling modes differ in."""
 
-import math
-
 import numpy as np
 
 from ....refimpl.errors import BadInput, UnsupportedOperator
@@ -33,14 +31,37 @@ def grid(size_in, size_out, mode):
     return np.clip(at, 0, size_in - 1)
 
 
-def _linear_axis(x, axis, size_out, mode):
-    """Linear interpolation along one axis."""
-    room([*x.shape[:axis], size_out, *x.shape[axis + 1 :]])
-    at = grid(x.shape[axis], size_out, mode)
+def interpolated(x, axis, at):
+    """Linear interpolation along one axis.
+
+    Parameters
+    ----------
+    x : ndarray
+    axis : int
+        Not negative.
+    at : ndarray of float64, (M,)
+        Positions in samples, within [0, size - 1].
+
+    Returns
+    -------
+    ndarray
+        M samples along ``axis``.
+
+    Examples
+    --------
+    >>> interpolated(np.array([0.0, 2.0, 4.0]), 0, np.array([0.5, 2.0])).tolist()
+    [1.0, 4.0]
+    """
+    room([*x.shape[:axis], len(at), *x.shape[axis + 1 :]])
     left = np.floor(at).astype(np.int64)
     right = np.minimum(left + 1, x.shape[axis] - 1)
     weight = (at - left).astype(x.dtype).reshape([-1 if a == axis else 1 for a in range(x.ndim)])
     return np.take(x, left, axis) * (1 - weight) + np.take(x, right, axis) * weight
+
+
+def _linear_axis(x, axis, size_out, mode):
+    room([*x.shape[:axis], size_out, *x.shape[axis + 1 :]])  # before the grid, which is as long
+    return interpolated(x, axis, grid(x.shape[axis], size_out, mode))
 
 
 def _bilinear(x, sizes, mode):
@@ -57,8 +78,9 @@ def _nearest(x, sizes):
 
 
 def _scaled(x, scale_height, scale_width):
-    """floor(size * scale) for the last two axes."""
-    return [math.floor(x.shape[-2] * float(scale_height)), math.floor(x.shape[-1] * float(scale_width))]
+    """floor(size * scale) for the last two axes: scales are stored in single precision, and multiplied in it."""
+    scales = np.asarray([scale_height, scale_width], np.float32)
+    return [int(size) for size in np.floor(scales * np.asarray(x.shape[-2:], np.float32))]
 
 
 @operator("upsample_nearest_neighbor", exact=True)
@@ -92,16 +114,18 @@ def resize_bilinear(x, target_size_height=1, target_size_width=1, sampling_mode=
 @operator("resize")
 def resize(x, shape, resized_dims, interpolation_mode="LINEAR", sampling_mode="DEFAULT"):
     """The last ``resized_dims`` axes to the last entries of ``shape``; 0 keeps a size. LINEAR or NEAREST_NEIGHBOR."""
-    count = int(resized_dims)
-    wanted = ints(shape)[len(ints(shape)) - count :]
-    for axis, size in zip(range(x.ndim - count, x.ndim), wanted, strict=True):
-        if size and interpolation_mode == "LINEAR":
+    wanted, count = ints(shape), int(resized_dims)
+    if not 0 <= count <= len(wanted) <= x.ndim:
+        raise BadInput(f"{count} of the sizes {wanted} do not fit an input of shape {x.shape}")
+    linear = interpolation_mode == "LINEAR"
+    if interpolation_mode not in ("LINEAR", "NEAREST_NEIGHBOR") or (linear and x.dtype.kind != "f"):
+        raise UnsupportedOperator(f"interpolation {interpolation_mode!r} of {x.dtype} is not executed by karat")
+    for axis, size in zip(range(x.ndim - count, x.ndim), wanted[len(wanted) - count :], strict=True):
+        if size and linear:
             x = _linear_axis(x, axis, size, sampling_mode)
-        elif size and interpolation_mode == "NEAREST_NEIGHBOR":
+        elif size:
             # Core ML rounds the grid here, halves away from zero: not what PyTorch's nearest does.
             room([*x.shape[:axis], size, *x.shape[axis + 1 :]])
             at = grid(x.shape[axis], size, sampling_mode)
             x = np.take(x, np.minimum(np.floor(at + 0.5).astype(np.int64), x.shape[axis] - 1), axis)
-        elif size:
-            raise UnsupportedOperator(f"interpolation {interpolation_mode!r} is not executed by karat; use LINEAR")
     return x
