@@ -71,7 +71,7 @@ def of_exif(exif):
         return None
 
 
-def jfif(found) -> tuple[int, int, int] | None:
+def jfif(found) -> tuple[int, ...] | None:
     """Give (unit, x, y) in JFIF's numbers, or None when it has none: whole ones, in the unit that is nearer.
 
     Examples

@@ -18,6 +18,9 @@ PALETTE = 3
 XMP_KEY = b"XML:com.adobe.xmp"
 KEPT = (b"PLTE", b"tRNS", b"iCCP", b"cICP", b"eXIf", b"gAMA", b"cHRM", b"sRGB", b"acTL", b"pHYs")
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+# the picture itself, and hints about its old pixels that nobody misses; other chunks are named when they are left out
+HINTS = (b"IHDR", b"IDAT", b"IEND", b"fcTL", b"fdAT", b"sBIT", b"bKGD", b"hIST", b"sPLT", b"tIME", b"iDOT")
+SIGNED = b"caBX"  # of C2PA
 PROFILE = b"raw profile type "
 READ = {XMP_KEY.lower(), *(PROFILE + kind for kind in (b"exif", b"iptc", b"8bim"))}
 
@@ -101,7 +104,7 @@ def inspect(data):
 
 def _read(data):
     """(first chunks by type, texts that hold metadata by keyword, other texts, notes about them)."""
-    kept, texts, others, lost, languages = {}, {}, [], [], []
+    kept, texts, others, lost, languages, unknown = {}, {}, [], [], [], []
     for name, content in chunks(data):
         if name in KEPT:
             kept.setdefault(name, content)
@@ -115,12 +118,17 @@ def _read(data):
             else:
                 others.append((word, text_of(value) if name == b"iTXt" else value.decode("latin-1")))
                 languages += [word] * language
+        elif name not in HINTS:
+            unknown.append(name)
     others, beyond = bounded(others)
     notes = []
     if lost or beyond:
         notes.append(f"texts of a PNG are left out, damaged, too large or profiles: {named(lost + beyond)}")
     if languages:
         notes.append(f"of texts of a PNG, the language is left out: {named(languages)}")
+    if unknown:
+        after = " (a signature would no longer hold)" * (SIGNED in unknown)
+        notes.append(f"chunks of a PNG are left out: {named(name.decode('latin-1') for name in unknown)}{after}")
     return kept, texts, others, notes
 
 
