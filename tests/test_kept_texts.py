@@ -275,7 +275,7 @@ def test_damaged_chunks_never_hide_the_picture(parts, tmp_path_factory):
     )
 )
 def test_damaged_segments_never_hide_the_picture(parts, tmp_path_factory):
-    parts = [(marker, mark + noise) for marker, mark, noise in parts if marker != 0xEE]  # APP14 says what colours mean
+    parts = [(marker, mark + noise) for marker, mark, noise in parts if marker != 0xEE]  # it says what colours mean
     _still_a_picture(tmp_path_factory.mktemp("d"), jpeg(*parts))
 
 
@@ -287,3 +287,11 @@ def _still_a_picture(folder, content):
         after, written = coded(found, form)
         assert all(note.isprintable() for note in written.notes)
         assert reread(folder, after).pixels.shape == PIXELS.shape
+
+
+@pytest.mark.parametrize(
+    "part", [(0xE2, b"ICC_PROFILE\0"), (0xE2, b"MPF\0II*\0\xff\xff\xff\xff"), (0xED, b"Photoshop 3.0\0")]
+)
+def test_a_decoder_does_not_see_damaged_metadata(tmp_path, part):
+    """Pillow refuses the first of them."""
+    np.testing.assert_array_equal(reread(tmp_path, jpeg(part)).pixels, reread(tmp_path, jpeg()).pixels)

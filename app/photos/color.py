@@ -85,9 +85,13 @@ def with_profile(photo):
     if found.icc or found.cicp is None or found.cicp[:2] in (SRGB, UNSAID):  # sRGB is what an untagged file is
         return photo, ()
     plain = replace(photo, metadata=replace(found, cicp=None))
+    lost = (f"the colour space in CICP numbers {found.cicp} is left out: the format has no place for it",)
     if photo.pixels.shape[2] < 3 or found.cicp[1] in HDR:
-        return plain, (f"the colour space in CICP numbers {found.cicp} is left out: the format has no place for it",)
-    profile = cicp_profile(found.cicp)
+        return plain, lost
+    try:
+        profile = cicp_profile(found.cicp)
+    except BadInput:  # numbers that nobody knows
+        return plain, lost
     note = f"the colour space in CICP numbers {found.cicp} was written as an ICC profile"
     return replace(plain, metadata=replace(found, icc=profile, cicp=None)), (note,)
 

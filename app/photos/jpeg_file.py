@@ -18,12 +18,30 @@ FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE
 LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
 COMMENT = 0xFE
 APPLICATIONS = range(0xE0, 0xF0)  # APP0 to APP15
+PIXELS = {0xE0: 14, 0xEE: 12}  # JFIF and Adobe say what the numbers mean, in so many bytes at least
 SIGNED = b"jumb"  # a box of C2PA (ISO/IEC 19566-5)
 PIECE = 40  # bytes in front of a piece of extended XMP: name, length, offset
 
 
 def segments(data):
     """Marker and content of every segment up to the first scan."""
+    for marker, place, end in _places(data):
+        yield marker, bytes(data[place + 4 : end])
+
+
+def bare(data):
+    """The file with nothing but its pixels: decoders refuse files for their metadata, which is read here."""
+    parts, rest = [bytes(data[:2])], 2
+    for marker, place, end in _places(data):
+        least = PIXELS.get(marker, 2**16) if marker in APPLICATIONS else 0
+        if marker != COMMENT and end - place - 4 >= least:
+            parts.append(bytes(data[place:end]))
+        rest = end
+    return b"".join(parts) + bytes(data[rest:])
+
+
+def _places(data):
+    """Marker, place and end of every segment up to the first scan."""
     place = 2
     while place + 4 <= len(data):
         if data[place] != 0xFF:
@@ -38,7 +56,7 @@ def segments(data):
         length = struct.unpack_from(">H", data, place + 2)[0]
         if marker in (0xD9, 0xDA) or length < 2:
             return
-        yield marker, bytes(data[place + 4 : place + 2 + length])
+        yield marker, place, place + 2 + length
         place += 2 + length
 
 
@@ -123,10 +141,10 @@ def _unknown(segments):
     names = []
     for number, content in segments:
         name = content[:32].split(b"\0")[0].decode("latin-1")
-        names.append(f"APP{number} '{name}'" if name and name.isascii() and name.isprintable() else f"APP{number}")
-    signed = any(number == 11 and SIGNED in content[:64] for number, content in segments)
-    after = " (a signature would no longer hold)" * signed
-    return f"segments of other applications are left out: {named(names)}{after}"
+        after = " (a signature would no longer hold)" * (number == 11 and SIGNED in content[:64])
+        named_so = f" '{name}'" if name and name.isascii() and name.isprintable() else ""
+        names.append(f"APP{number}{named_so}{after}")
+    return f"segments of other applications are left out: {named(names)}"
 
 
 def _notes(kept, profile, more, unknown):
@@ -160,10 +178,10 @@ def decode(data, found):
     if found.bits == 12:
         import imagecodecs
 
-        pixels = imagecodecs.jpeg8_decode(data)
+        pixels = imagecodecs.jpeg8_decode(bare(data))
         pixels = pixels.reshape(*pixels.shape[:2], -1)  # (H, W, C)
     else:
-        pixels = pillow_pixels(data, "JPEG")
+        pixels = pillow_pixels(bare(data), "JPEG")
     if not found.extra["cmyk"]:
         return finished(pixels, found)
     from .cmyk import cmyk_to_srgb
