@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from photo_files import chunk, heic, numbers, pillow, png, smooth, tiff
+from photo_files import chunk, heic, numbers, pillow, png, smooth, tiff, with_chunk
 
 from karat import BadInput
 from karat.app.photos import decoder as decoder_module
@@ -52,6 +52,8 @@ def test_it_gives_what_the_reader_gives(tmp_path):
         png(numbers(9, 7, 4, 16)),
         tiff(PIXELS),
         heic(smooth(64, 64, 3, 10), 10),
+        pillow(PIXELS, "JPEG", comment=b"Zo\xeb", dpi=(300, 150)),
+        with_chunk(pillow(PIXELS, "PNG", dpi=(72, 72)), b"iTXt", b"Author\0\0\0\0\0\xd0\x96"),
     ]
     with Decoder() as decoder:
         for content in contents:
@@ -149,8 +151,8 @@ def main(connection, memory, seconds):
 
 
 GOOD = (
-    "{'photo': {'shape': [2, 3, 1], 'bits': 8, 'format': 'PNG', 'blobs': {}, 'cicp': None, 'notes': [],"
-    " 'linear': False, 'camera': {}}}"
+    "{'photo': {'shape': [2, 3, 1], 'bits': 8, 'format': 'PNG', 'blobs': {}, 'cicp': None,"
+    " 'density': None, 'notes': [], 'linear': False, 'camera': {}}}"
 )
 
 
@@ -176,6 +178,10 @@ def test_the_lies_are_told_as_the_truth_is(monkeypatch, photo):
             f"send(connection, {GOOD.replace(*change)}, [b'123456'])"
             for change in [
                 ("[2, 3, 1]", "[2, -3, 1]"),
+                ("'density': None", "'density': [0, 1, 'inch']"),
+                ("'density': None", "'density': [1, 1, 'mile']"),
+                ("'density': None", "'density': [1, '1', 'inch']"),
+                ("'blobs': {}", "'blobs': {'texts': 6}"),
                 ("[2, 3, 1]", "[2, 3, 9]"),
                 ("[2, 3, 1]", "[2.0, 3, 1]"),
                 ("[2, 3, 1]", "[200000, 300000, 1]"),

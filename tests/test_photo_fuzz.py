@@ -5,10 +5,11 @@ The nightly run takes 2,000 files a format (pytest -m long -s tests/test_photo_f
 
 import struct
 import time
+import zlib
 
 import numpy as np
 import pytest
-from photo_files import avif, chunk, exif, heic, numbers, pillow, png, smooth, tiff
+from photo_files import avif, chunk, exif, heic, numbers, pillow, png, smooth, tiff, with_chunk
 from test_photo_hostile import dng
 
 from karat import BadInput
@@ -19,14 +20,31 @@ SECONDS = 20.0
 EXTREME = [0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 50_000]
 
 
+def talking():
+    """A JPEG and a PNG with comments, texts, a resolution, extended XMP, primaries, gamma and strange parts."""
+    picture = pillow(smooth(48, 64), "JPEG", comment=b"Zo\xeb", dpi=(300, 150), xmp=b"<x/>")
+    parts = [(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + b"A" * 32 + struct.pack(">II", 5, 0) + b"<y/>!")]
+    parts += [(0xEB, b"JP\0\1\0\0\0\1\0\0\0\x20jumb"), (0xE3, b"Meta\0")]
+    more = b"".join(struct.pack(">BBH", 0xFF, marker, len(part) + 2) + part for marker, part in parts)
+    png = pillow(smooth(48, 64), "PNG", dpi=(300, 150))
+    chunks = [(b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000))]
+    chunks += [(b"gAMA", struct.pack(">I", 55556)), (b"tEXt", b"Author\0Zo\xeb"), (b"caBX", b"jumb")]
+    chunks += [(b"iTXt", b"Title\0\0\0de\0Titel\0Wort"), (b"zTXt", b"Software\0\0" + zlib.compress(b"karat"))]
+    for kind, content in chunks:
+        png = with_chunk(png, kind, content)
+    return picture[:20] + more + picture[20:], png
+
+
 def seeds():
     """Small whole files of each format, of several kinds."""
     rgb, rgba, grey = smooth(48, 64), smooth(48, 64, 4), smooth(48, 64, 1)
     grid = heic(smooth(96, 128), tile_size=64)
     block = b"Exif\0\0" + exif(6)
+    talking_jpeg, talking_png = talking()
     return {
-        "JPEG": [pillow(rgb, "JPEG", exif=block), pillow(rgb, "JPEG", progressive=True), pillow(grey, "JPEG")],
-        "PNG": [pillow(rgb, "PNG", exif=block), png(numbers(24, 32, 4, 16)), pillow(grey, "PNG")],
+        "JPEG": [pillow(rgb, "JPEG", exif=block), pillow(rgb, "JPEG", progressive=True), pillow(grey, "JPEG"),
+                 talking_jpeg],
+        "PNG": [pillow(rgb, "PNG", exif=block), png(numbers(24, 32, 4, 16)), pillow(grey, "PNG"), talking_png],
         "TIFF": [
             tiff(rgb), tiff(numbers(24, 32, 3, 16), compression="zlib", predictor=True), tiff(rgba, tile=(16, 16)),
             tiff(rgb, compression="lzw", byteorder=">"), pillow(rgb, "TIFF", compression="jpeg"),

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from .found import METADATA
-from .photo import CHANNELS, Header, Metadata, Photo
+from .passed import BLOBS, MANY, metadata_of
+from .photo import CHANNELS, Header, Photo
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WebP", "AVIF", "HEIC", "RAW")
 BITS = (8, 10, 12, 16)
@@ -141,16 +142,15 @@ def understood_photo(said, line, pixels):
     (height, width, channels), bits = said["shape"], said["bits"]
     _size(width, height, pixels)
     _checked(said["format"] in FORMATS and channels in CHANNELS and bits in BITS and type(said["linear"]) is bool)
-    notes, cicp, sizes = said["notes"], said["cicp"], said["blobs"]
+    notes, sizes = said["notes"], said["blobs"]
     _checked(isinstance(notes, list) and all(isinstance(note, str) and note.isprintable() for note in notes))
-    _checked(cicp is None or (len(cicp) == 3 and all(type(n) is int and 0 <= n < 65536 for n in cicp)))
-    _checked(set(sizes) <= {"exif", "xmp", "iptc", "icc"})
+    _checked(set(sizes) <= {*BLOBS, *MANY})
     _checked(isinstance(said["camera"], dict) and _plain(said["camera"]))
     blobs = {name: line.bytes(size) for name, size in sizes.items()}
+    metadata = metadata_of(blobs, said["cicp"], said["density"])
     array = np.empty((height, width, channels), np.uint8 if bits == 8 else np.uint16)  # (H, W, C)
     line.fill(array)
     _checked(bits in (8, 16) or array.max() < 2**bits)
-    metadata = Metadata(**blobs, cicp=tuple(cicp) if cicp else None)
     return Photo(array, bits, said["format"], metadata, tuple(notes), said["linear"], said["camera"])
 
 

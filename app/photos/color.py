@@ -85,9 +85,13 @@ def with_profile(photo):
     if found.icc or found.cicp is None or found.cicp[:2] in (SRGB, UNSAID):  # sRGB is what an untagged file is
         return photo, ()
     plain = replace(photo, metadata=replace(found, cicp=None))
+    lost = (f"the colour space in CICP numbers {found.cicp} is left out: the format has no place for it",)
     if photo.pixels.shape[2] < 3 or found.cicp[1] in HDR:
-        return plain, (f"the colour space in CICP numbers {found.cicp} is left out: the format has no place for it",)
-    profile = cicp_profile(found.cicp)
+        return plain, lost
+    try:
+        profile = cicp_profile(found.cicp)
+    except BadInput:  # numbers that nobody knows
+        return plain, lost
     note = f"the colour space in CICP numbers {found.cicp} was written as an ICC profile"
     return replace(plain, metadata=replace(found, icc=profile, cicp=None)), (note,)
 
@@ -143,8 +147,6 @@ def cicp_profile(cicp):
     BadInput
         When the numbers are HDR, or say nothing.
     """
-    import imagecodecs
-
     primaries, transfer, _ = cicp
     if transfer in HDR:
         raise BadInput(
@@ -154,10 +156,33 @@ def cicp_profile(cicp):
     if primaries not in PRIMARIES or (transfer not in GAMMAS and transfer not in (*VIDEO, 13)):
         raise BadInput(f"the colour space {cicp} is not known, expected one of H.273; keep the colours as they are")
     *rgb, x, y = PRIMARIES[primaries]
+    return primaries_profile(rgb, (x, y), GAMMAS.get(transfer), transfer)
+
+
+def primaries_profile(rgb, white, gamma=None, transfer=13):
+    """Build a profile of primaries, white and a curve.
+
+    Parameters
+    ----------
+    rgb : sequence of float
+        x and y of red, green and blue.
+    white : (float, float)
+        x and y.
+    gamma : float, optional
+        Light is the number to this power.
+    transfer : int, optional
+        Without gamma: the curve, as numbered in H.273; otherwise sRGB's.
+
+    Returns
+    -------
+    bytes
+    """
+    import imagecodecs
+
     points = [value for i in (0, 2, 4) for value in (rgb[i], rgb[i + 1], 1.0)]
-    curve = None if transfer in GAMMAS else _curve(transfer)
+    curve = _curve(transfer) if gamma is None else None
     made = imagecodecs.cms_profile(
-        "rgb", whitepoint=[x, y, 1.0], primaries=points, gamma=GAMMAS.get(transfer), transferfunction=curve
+        "rgb", whitepoint=[*white, 1.0], primaries=points, gamma=gamma, transferfunction=curve
     )
     return _dated(made)
 

@@ -12,6 +12,7 @@ SRGB_XY = ((0.6484, 0.3309), (0.3212, 0.5979), (0.1559, 0.0660))  # adapted to D
 # Adobe RGB and Display P3, the next wider spaces in use, have 1.35 times sRGB's area: this is the middle, sqrt(1.35)
 WIDER = 1.16
 MOST_TAGS = 100  # of a profile
+UNNAMED = "RGB built-in"  # what LittleCMS calls a profile that was made of primaries
 
 
 def with_color_notes(photo):
@@ -32,7 +33,8 @@ def with_color_notes(photo):
         notes.append(f"its ICC profile is for {kind} colours, which its pixels are not: it is left out")
         icc = None
     cicp = (icc and _profile_cicp(icc)) or cicp
-    name = f"'{profile_name(icc)}'" if icc and profile_name(icc) else "its profile"
+    known = profile_name(icc).replace(UNNAMED, "") if icc else ""
+    name = f"'{known}'" if known else "its profile"
     if icc and _area(icc) > WIDER * _triangle(SRGB_XY):
         notes.append(f"its colours are those of {name}, a gamut wider than sRGB")
     elif cicp and cicp[0] in WIDE:

@@ -76,6 +76,7 @@ def answer(request, memory):
     """(JSON, blobs) for a request of the parent."""
     from ...refimpl.errors import BadInput
     from . import read
+    from .passed import blobs_of
 
     try:
         path, most = os.fsdecode(bytes.fromhex(request["path"])), request["pixels"]
@@ -84,14 +85,14 @@ def answer(request, memory):
         photo = read.read_photo(path, most, allow(memory))
     except BadInput as error:
         return {"error": str(error)}, []
-    blobs = {name: getattr(photo.metadata, name) for name in ("exif", "xmp", "iptc", "icc")}
-    blobs = {name: content for name, content in blobs.items() if content is not None}
+    blobs = blobs_of(photo.metadata)
     described = {
         "shape": photo.pixels.shape,
         "bits": photo.bits,
         "format": photo.format,
         "blobs": {name: len(content) for name, content in blobs.items()},
         "cicp": photo.metadata.cicp,
+        "density": photo.metadata.density,
         "notes": photo.notes,
         "linear": photo.linear,
         "camera": photo.camera,

@@ -144,6 +144,8 @@ def _notes(items, primary, metadata):
     other = [role for role in roles if "matte" in role]
     if other:
         yield f"it holds {len(other)} mattes ({', '.join(role.split(':')[-1] for role in other)}), which are left out"
+    if items.pointing("thmb", items.primary):
+        yield "it holds a thumbnail, which is left out"
     aside = {start for name, start, _ in items.references if name in ("thmb", "auxl")}
     tiles = {end for name, _, ends in items.references if name == "dimg" for end in ends}
     pictures = [number for number, item in items.items.items()

@@ -4,9 +4,12 @@ import struct
 from dataclasses import replace
 
 from ...refimpl.errors import BadInput
-from .found import Found
+from .density import JFIF, of_jfif
+from .found import METADATA, Found
 from .photo import Metadata
 from .tags import orientation
+from .texts import COMMENT as KEYWORD
+from .texts import bounded, named, text_of
 
 EXIF, XMP, MORE_XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
 ICC, PHOTOSHOP, ADOBE = b"ICC_PROFILE\0", b"Photoshop 3.0\0", b"Adobe"
@@ -14,10 +17,31 @@ PICTURES, GAIN_MAP = b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0"
 FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
 COMMENT = 0xFE
+APPLICATIONS = range(0xE0, 0xF0)  # APP0 to APP15
+PIXELS = {0xE0: 14, 0xEE: 12}  # JFIF and Adobe say what the numbers mean, in so many bytes at least
+SIGNED = b"jumb"  # a box of C2PA (ISO/IEC 19566-5)
+PIECE = 40  # bytes in front of a piece of extended XMP: name, length, offset
 
 
 def segments(data):
     """Marker and content of every segment up to the first scan."""
+    for marker, place, end in _places(data):
+        yield marker, bytes(data[place + 4 : end])
+
+
+def bare(data):
+    """The file with nothing but its pixels: decoders refuse files for their metadata, which is read here."""
+    parts, rest = [bytes(data[:2])], 2
+    for marker, place, end in _places(data):
+        least = PIXELS.get(marker, 2**16) if marker in APPLICATIONS else 0
+        if marker != COMMENT and end - place - 4 >= least:
+            parts.append(bytes(data[place:end]))
+        rest = end
+    return b"".join(parts) + bytes(data[rest:])
+
+
+def _places(data):
+    """Marker, place and end of every segment up to the first scan."""
     place = 2
     while place + 4 <= len(data):
         if data[place] != 0xFF:
@@ -32,7 +56,7 @@ def segments(data):
         length = struct.unpack_from(">H", data, place + 2)[0]
         if marker in (0xD9, 0xDA) or length < 2:
             return
-        yield marker, bytes(data[place + 4 : place + 2 + length])
+        yield marker, place, place + 2 + length
         place += 2 + length
 
 
@@ -75,14 +99,19 @@ def inspect(data):
     BadInput
     """
     kept = {mark: [] for mark in (EXIF, XMP, MORE_XMP, ICC, PHOTOSHOP, PICTURES, GAIN_MAP)}
-    frame, kind, comment = b"", 0, False
+    frame, kind, density, comments, unknown = b"", 0, None, [], []
     for marker, content in segments(data):
         if marker in FRAMES and not frame:
             frame, kind = content, marker
-        comment |= marker == COMMENT and bool(content.strip(b"\0 "))
-        for mark, found in kept.items():
-            if marker in (0xE1, 0xE2, 0xED) and content.startswith(mark):
-                found.append(content[len(mark) :])
+        if marker == COMMENT:
+            comments.append((KEYWORD, text_of(content)))
+        mark = next((mark for mark in kept if marker in (0xE1, 0xE2, 0xED) and content.startswith(mark)), None)
+        if mark:
+            kept[mark].append(content[len(mark) :])
+        elif marker == 0xE0 and content.startswith(JFIF):
+            density = density or of_jfif(content)
+        elif marker in APPLICATIONS and not (marker in (0xE0, 0xEE) and content.startswith((b"JFXX\0", ADOBE))):
+            unknown.append((marker - 0xE0, content))
     if len(frame) < 6:
         raise BadInput("has no frame header, expected one before the scan; save it again")
     bits, height, width, channels = struct.unpack_from(">BHHB", frame)
@@ -91,19 +120,40 @@ def inspect(data):
         raise BadInput(f"is a JPEG with {what}, expected 1, 3 or 4 channels of 8 bits; convert it first")
     exif = kept[EXIF][0] if kept[EXIF] else None
     profile = joined_profile(kept[ICC])
+    texts, beyond = bounded(comments)
+    more = kept[MORE_XMP] if sum(PIECE + len(piece) for piece in kept[MORE_XMP]) <= METADATA else []
     metadata = Metadata(
-        exif, kept[XMP][0] if kept[XMP] else None, photoshop_iptc(b"".join(kept[PHOTOSHOP])) or None, profile
-    )
-    notes = (*_notes(kept, profile), *(("its comment is left out",) if comment else ()))
+        exif, kept[XMP][0] if kept[XMP] else None, photoshop_iptc(b"".join(kept[PHOTOSHOP])) or None, profile,
+        texts=texts, density=density, more_xmp=tuple(more),
+    )  # fmt: skip
+    notes = (*_notes(kept, profile, more, unknown), *((f"{len(beyond)} comments are left out",) if beyond else ()))
     extra = {"cmyk": channels == 4}
     return Found("JPEG", width, height, min(channels, 3), bits, orientation(exif), metadata, notes, extra=extra)
 
 
-def _notes(kept, profile):
+def extended(pieces):
+    """A sentence's beginning about pieces of extended XMP."""
+    return f"extended XMP of {sum(max(0, len(piece) - PIECE) for piece in pieces)} bytes is left out"
+
+
+def _unknown(segments):
+    """The sentence about segments of other applications; their names are what stands before the first zero byte."""
+    names = []
+    for number, content in segments:
+        name = content[:32].split(b"\0")[0].decode("latin-1")
+        after = " (a signature would no longer hold)" * (number == 11 and SIGNED in content[:64])
+        named_so = f" '{name}'" if name and name.isascii() and name.isprintable() else ""
+        names.append(f"APP{number}{named_so}{after}")
+    return f"segments of other applications are left out: {named(names)}"
+
+
+def _notes(kept, profile, more, unknown):
     if kept[ICC] and profile is None:
         yield "pieces of its ICC profile are missing: it is left out"
-    if kept[MORE_XMP]:
-        yield f"extended XMP of {sum(max(0, len(piece) - 40) for piece in kept[MORE_XMP])} bytes is left out"
+    if kept[MORE_XMP] and not more:
+        yield extended(kept[MORE_XMP])
+    if unknown:
+        yield _unknown(unknown)
     if kept[GAIN_MAP] or any(b"hdrgm:Version" in packet or b"HDRGainMap" in packet for packet in kept[XMP]):
         yield "it holds a gain map for HDR screens, which is left out: the result is the standard picture"
     elif kept[PICTURES]:
@@ -128,10 +178,10 @@ def decode(data, found):
     if found.bits == 12:
         import imagecodecs
 
-        pixels = imagecodecs.jpeg8_decode(data)
+        pixels = imagecodecs.jpeg8_decode(bare(data))
         pixels = pixels.reshape(*pixels.shape[:2], -1)  # (H, W, C)
     else:
-        pixels = pillow_pixels(data, "JPEG")
+        pixels = pillow_pixels(bare(data), "JPEG")
     if not found.extra["cmyk"]:
         return finished(pixels, found)
     from .cmyk import cmyk_to_srgb

@@ -8,6 +8,12 @@ import hashlib
 import io
 import struct
 
+from .density import METRES, PLACE, of_exif, said, same
+from .density import jfif as jfif_numbers
+from .jpeg_file import COMMENT, extended
+from .texts import COMMENT as KEYWORD
+from .texts import bytes_of, named
+
 LARGEST = 65533  # bytes in a segment, beside its marker and its length
 EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 EXTENSION, ICC, IPTC = b"http://ns.adobe.com/xmp/extension/\0", b"ICC_PROFILE\0", b"Photoshop 3.0\0"
@@ -43,10 +49,36 @@ def write_jpeg(file, photo, quality):
     image.save(coded, "JPEG", quality=quality, subsampling=0)
     content = coded.getbuffer()
     start = 4 + struct.unpack_from(">H", content, 4)[0]  # behind SOI and JFIF's segment
+    head, said_density = _with_density(content[:start], photo.metadata)
     segments, notes = _segments(photo.metadata)
-    for part in (content[:start], *segments, content[start:]):
+    comments, said_texts = _comments(photo.metadata.texts)
+    for part in (head, *segments, *comments, content[start:]):
         file.write(part)
-    return notes
+    return notes + said_density + said_texts
+
+
+def _with_density(head, metadata):
+    """Give the beginning of a file with the picture's resolution in it, and what is to be said of it."""
+    wanted, head = metadata.density, bytearray(head)
+    if wanted is None:
+        return head, ()
+    numbers, spare = jfif_numbers(wanted), same(wanted, of_exif(metadata.exif))
+    if numbers is None:
+        return head, () if spare else (f"the resolution of {said(wanted)} is left out: a JPEG has no numbers for it",)
+    struct.pack_into(">BHH", head, PLACE, *numbers)
+    written = (*numbers[1:], (None, *METRES)[numbers[0]])
+    if spare or wanted[2] is None or same(wanted, written):
+        return head, ()
+    return head, (f"the resolution of {said(wanted)} was rounded to {said(written)}: a JPEG holds whole numbers",)
+
+
+def _comments(texts):
+    """Give segments of comments, and a sentence about the texts that are none or too long."""
+    parts = [(key, bytes_of(text) if key == KEYWORD else None) for key, text in texts]
+    fits = [part for _, part in parts if part is not None and len(part) <= LARGEST]
+    lost = [key for key, part in parts if part is None or len(part) > LARGEST]
+    notes = (f"texts are left out, a JPEG has a place for comments up to {LARGEST} bytes: {named(lost)}",)
+    return [_segment(COMMENT, part) for part in fits], notes if lost else ()
 
 
 def _segments(metadata):
@@ -60,6 +92,10 @@ def _segments(metadata):
             segments.append(_segment(0xE1, EXIF + metadata.exif))
     if metadata.xmp:
         segments += _xmp_segments(metadata.xmp)
+    if metadata.more_xmp and metadata.xmp and len(XMP + metadata.xmp) <= LARGEST:
+        segments += [_segment(0xE1, EXTENSION + piece) for piece in metadata.more_xmp]
+    elif metadata.more_xmp:
+        notes.append(f"{extended(metadata.more_xmp)}: the packet that it belongs to takes its place")
     if metadata.iptc:
         wrapped = IPTC + photoshop(metadata.iptc)
         if len(wrapped) > LARGEST:

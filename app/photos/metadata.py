@@ -4,8 +4,12 @@ import io
 from dataclasses import dataclass, replace
 
 from ...refimpl.errors import BadInput
+from .density import of_exif, said, same
 from .exif_patch import correct_exif
+from .jpeg_file import extended
+from .limits import name
 from .photo import Metadata
+from .texts import named
 from .xmp_patch import correct_xmp
 
 THUMBNAIL_SIDE = 160  # pixels: DC-008 recommends 160 x 120
@@ -54,6 +58,35 @@ def carried(photo, choice="keep", thumbnail=True):
         xmp, more = correct_xmp(found.xmp, width, height)
         notes += more
     return Carried(replace(found, exif=exif, xmp=xmp), notes)
+
+
+def without_place(metadata, format):
+    """Say what a format other than JPEG has no place for.
+
+    Parameters
+    ----------
+    metadata : Metadata
+        Corrected.
+    format : str
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> without_place(Metadata(texts=(("Author", "A"),)), "WebP")
+    ('texts are left out, WebP has no place for them: Author',)
+    """
+    notes, where = (), name(format)
+    if metadata.texts and format not in ("JPEG", "PNG"):
+        notes += (f"texts are left out, {where} has no place for them: {named(key for key, _ in metadata.texts)}",)
+    density = metadata.density
+    if density and format in ("WebP", "AVIF", "HEIC") and not same(density, of_exif(metadata.exif)):
+        notes += (f"the resolution of {said(density)} is left out: {where} has no place for it",)
+    if metadata.more_xmp and format != "JPEG":
+        notes += (f"{extended(metadata.more_xmp)}: only a JPEG has a place for it",)
+    return notes
 
 
 class _Thumbnail:

@@ -35,6 +35,13 @@ class Metadata:
         The profile that the pixels are meant in.
     cicp : tuple of int or None
         Primaries, transfer and matrix as numbered in ITU-T H.273, where a file says so instead of a profile.
+    texts : tuple of (str, str)
+        Keyword and text; a JPEG's comment has the keyword "Comment". Bytes that are no UTF-8 are kept, see
+        `texts.text_of`.
+    density : (x, y, unit) or None
+        Pixels of the upright picture in an "inch" or "cm"; a unit of None: only their proportion is meant.
+    more_xmp : tuple of bytes
+        A JPEG's pieces of extended XMP (XMP specification part 3, 1.1.3.1): name, length, offset and content of each.
     """
 
     exif: bytes | None = None
@@ -42,6 +49,9 @@ class Metadata:
     iptc: bytes | None = None
     icc: bytes | None = None
     cicp: tuple[int, int, int] | None = None
+    texts: tuple[tuple[str, str], ...] = ()
+    density: tuple[float, float, str | None] | None = None
+    more_xmp: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True)

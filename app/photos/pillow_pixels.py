@@ -2,10 +2,13 @@
 
 import io
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
 from ...refimpl.errors import BadInput
+from .density import turned
+from .found import SWAPPED
 from .photo import Photo
 from .turn import turn
 
@@ -56,7 +59,10 @@ def finished(pixels, found):
     expected = (found.height, found.width, found.channels)
     if pixels.shape != expected:
         raise BadInput(f"decodes to {pixels.shape}, expected {expected} as its header says; save it again")
-    return Photo(turn(pixels, found.orientation), found.bits, found.format, found.metadata, found.notes)
+    metadata = found.metadata
+    if found.orientation in SWAPPED:
+        metadata = replace(metadata, density=turned(metadata.density))
+    return Photo(turn(pixels, found.orientation), found.bits, found.format, metadata, found.notes)
 
 
 def unmultiplied(pixels, most):

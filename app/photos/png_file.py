@@ -6,20 +6,23 @@ import zlib
 import numpy as np
 
 from ...refimpl.errors import BadInput
+from .density import of_png
 from .found import METADATA, Found
 from .jpeg_file import photoshop_iptc
 from .photo import Metadata
 from .tags import orientation
+from .texts import bounded, named, text_of
 
 CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 PALETTE = 3
 XMP_KEY = b"XML:com.adobe.xmp"
-KEPT = (b"PLTE", b"tRNS", b"iCCP", b"cICP", b"eXIf", b"gAMA", b"cHRM", b"sRGB", b"acTL")
-SRGB = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)  # cHRM: white, red, green, blue, in hundred-thousandths
+KEPT = (b"PLTE", b"tRNS", b"iCCP", b"cICP", b"eXIf", b"gAMA", b"cHRM", b"sRGB", b"acTL", b"pHYs")
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+# the picture itself, and hints about its old pixels that nobody misses; other chunks are named when they are left out
+HINTS = (b"IHDR", b"IDAT", b"IEND", b"fcTL", b"fdAT", b"sBIT", b"bKGD", b"hIST", b"sPLT", b"tIME", b"iDOT")
+SIGNED = b"caBX"  # of C2PA
 PROFILE = b"raw profile type "
 READ = {XMP_KEY.lower(), *(PROFILE + kind for kind in (b"exif", b"iptc", b"8bim"))}
-NAMED = 5  # texts that are left out
 
 
 def chunks(data):
@@ -55,14 +58,14 @@ def unpacked(content):
 
 
 def text(kind, content):
-    """(keyword, text as bytes) of a textual chunk."""
+    """(keyword, text as bytes or None, whether it says a language) of a textual chunk."""
     key, _, rest = content.partition(b"\0")
     if kind == b"tEXt":
-        return key, rest
+        return key, rest, False
     if kind == b"zTXt":
-        return key, unpacked(rest[1:])
-    packed, rest = rest[:1] == b"\1", rest[2:].split(b"\0", 2)[-1]
-    return key, unpacked(rest) if packed else rest
+        return key, unpacked(rest[1:]), False
+    packed, parts = rest[:1] == b"\1", rest[2:].split(b"\0", 2)
+    return key, unpacked(parts[-1]) if packed else parts[-1], any(parts[:-1])
 
 
 def raw_profile(content):
@@ -81,27 +84,52 @@ def inspect(data):
     width, height, depth, kind, _, _, _ = struct.unpack_from(">IIBBBBB", data, 16)
     if kind not in CHANNELS or depth not in (1, 2, 4, 8, 16):
         raise BadInput(f"has pixels of type {kind} with {depth} bits, which PNG does not know; save it again")
-    kept, texts, others = {}, {}, []
-    for name, content in chunks(data):
-        if name in KEPT:
-            kept.setdefault(name, content)
-        elif name in TEXTS:
-            key, value = text(name, content)
-            if value is not None:
-                texts.setdefault(key.lower(), value)
-            if key.lower() not in READ and key not in others:
-                others.append(key)
+    kept, texts, others, notes = _read(data)
     exif = _exif(kept, texts)
-    metadata = Metadata(exif, texts.get(XMP_KEY.lower()), _iptc(texts), _profile(kept), _cicp(kept))
+    metadata = Metadata(
+        exif, texts.get(XMP_KEY.lower()), _iptc(texts), _profile(kept), _cicp(kept), others,
+        of_png(kept.get(b"pHYs", b"")),
+    )  # fmt: skip
     channels = CHANNELS[kind]
     if kind == PALETTE and _grey(kept.get(b"PLTE", b"")) and b"iCCP" not in kept:
         channels = 1
     channels += b"tRNS" in kept and channels in (1, 3)
     extra = {"depth": depth, "kind": kind, "transparent": kept.get(b"tRNS")}
+    if not (metadata.icc or metadata.cicp or b"sRGB" in kept):
+        extra["colors"] = kept.get(b"cHRM", b""), kept.get(b"gAMA", b"")
     bits = 16 if depth == 16 else 8
-    return Found(
-        "PNG", width, height, channels, bits, orientation(exif), metadata, tuple(_notes(kept, others)), extra=extra
-    )
+    notes = (*_notes(kept), *notes)
+    return Found("PNG", width, height, channels, bits, orientation(exif), metadata, notes, extra=extra)
+
+
+def _read(data):
+    """(first chunks by type, texts that hold metadata by keyword, other texts, notes about them)."""
+    kept, texts, others, lost, languages, unknown = {}, {}, [], [], [], []
+    for name, content in chunks(data):
+        if name in KEPT:
+            kept.setdefault(name, content)
+        elif name in TEXTS:
+            key, value, language = text(name, content)
+            word, own = key.decode("latin-1"), key.lower() in READ
+            if value is None or (key.lower().startswith(PROFILE) and not own):
+                lost.append(word)
+            elif own:
+                texts.setdefault(key.lower(), value)
+            else:
+                others.append((word, text_of(value) if name == b"iTXt" else value.decode("latin-1")))
+                languages += [word] * language
+        elif name not in HINTS:
+            unknown.append(name)
+    others, beyond = bounded(others)
+    notes = []
+    if lost or beyond:
+        notes.append(f"texts of a PNG are left out, damaged, too large or profiles: {named(lost + beyond)}")
+    if languages:
+        notes.append(f"of texts of a PNG, the language is left out: {named(languages)}")
+    if unknown:
+        after = " (a signature would no longer hold)" * (SIGNED in unknown)
+        notes.append(f"chunks of a PNG are left out: {named(name.decode('latin-1') for name in unknown)}{after}")
+    return kept, texts, others, notes
 
 
 def _exif(kept, texts):
@@ -128,25 +156,11 @@ def _grey(palette):
     return len(palette) > 2 and palette[0::3] == palette[1::3] == palette[2::3]
 
 
-def _notes(kept, others):
+def _notes(kept):
     if b"iCCP" in kept and _profile(kept) is None:
         yield "its ICC profile is damaged: it is left out"
     if b"acTL" in kept:
         yield "it is animated: its first picture is read"
-    if others:
-        names = [_named(key) for key in others[:NAMED]] + ["others"] * (len(others) > NAMED)
-        yield f"texts of a PNG are left out: {', '.join(names)}"
-    gamma = struct.unpack(">I", kept[b"gAMA"])[0] if len(kept.get(b"gAMA", b"")) == 4 else 45455
-    if not {b"sRGB", b"iCCP", b"cICP"} & set(kept) and abs(gamma - 45455) > 455:  # 1 %: how programs round 1 / 2.2
-        yield f"it asks for a gamma of {gamma / 100000:g} (gAMA), which is left out"
-    primaries = struct.unpack(">8I", kept[b"cHRM"]) if len(kept.get(b"cHRM", b"")) == 32 else SRGB
-    far = max(abs(a - b) for a, b in zip(primaries, SRGB, strict=True)) > 500
-    if far and not {b"sRGB", b"iCCP", b"cICP"} & set(kept):
-        yield "its primaries (cHRM) are not those of sRGB and are left out: colours may look paler"
-
-
-def _named(key):
-    return "".join(c if c.isprintable() else "?" for c in key[:79].decode("latin-1"))  # 79: the most PNG allows
 
 
 def decode(data, found):
@@ -162,7 +176,12 @@ def decode(data, found):
         pixels = pixels.reshape(*pixels.shape[:2], -1)  # (H, W, C)
     if found.extra["kind"] in (0, 2) and found.extra["transparent"] and pixels.shape[2] in (1, 3):
         pixels = _keyed(pixels, found)
-    return finished(pixels, found)
+    photo = finished(pixels, found)
+    if "colors" not in found.extra:
+        return photo
+    from .png_color import with_png_colors
+
+    return with_png_colors(photo, *found.extra["colors"])
 
 
 def _keyed(pixels, found):

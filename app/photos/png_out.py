@@ -7,6 +7,9 @@ import io
 import struct
 import zlib
 
+from .density import of_exif, phys, said, same
+from .texts import named, png_text
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEAD = 33  # bytes of the signature and the first chunk
 # a photograph takes half the time of Pillow's level 6, and is 3 % smaller: rows that were filtered repeat little
@@ -69,6 +72,17 @@ def _chunks(metadata):
             notes += ("the XMP packet is left out: it is not UTF-8 text, which a PNG asks for",)
     if metadata.iptc:
         chunks.append(_chunk(b"zTXt", b"Raw profile type iptc\0\0" + zlib.compress(_raw_profile(metadata.iptc))))
+    if metadata.density:
+        content = phys(metadata.density)
+        if content:
+            chunks.append(_chunk(b"pHYs", content))
+        elif not same(metadata.density, of_exif(metadata.exif)):
+            notes += (f"the resolution of {said(metadata.density)} is left out: a PNG has no numbers for it",)
+    texts = [(key, png_text(key, text)) for key, text in metadata.texts]
+    chunks += [_chunk(*found) for _, found in texts if found]
+    lost = [key for key, found in texts if not found]
+    if lost:
+        notes += (f"texts are left out, those of a PNG hold no zero byte: {named(lost)}",)
     return chunks, notes
 
 

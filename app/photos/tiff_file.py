@@ -5,6 +5,7 @@ import logging
 import numpy as np
 
 from ...refimpl.errors import BadInput
+from .density import of_tiff
 from .exif_block import exif_block
 from .found import Found
 from .jpeg_file import photoshop_iptc
@@ -98,7 +99,8 @@ def metadata(tags, page):
     """What a TIFF or a raw file built like one keeps beside its pixels."""
     kept = {code: page.get(code) or tags.first.get(code) for code in (XMP, IPTC, ICC, PHOTOSHOP)}
     xmp, iptc, icc, photoshop = (tag.data if tag else None for tag in kept.values())
-    return Metadata(exif_block(tags), xmp, iptc or (photoshop and photoshop_iptc(photoshop)) or None, icc)
+    iptc = iptc or (photoshop and photoshop_iptc(photoshop)) or None
+    return Metadata(exif_block(tags), xmp, iptc, icc, density=of_tiff(page))
 
 
 def maker_note(tags):

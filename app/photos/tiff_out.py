@@ -11,6 +11,7 @@ import zlib
 
 import numpy as np
 
+from .density import of_exif, said, same, tiff_tags
 from .exif_patch import read_block
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, SRATIONAL, LONG8 = 1, 2, 3, 4, 5, 7, 10, 16
@@ -81,6 +82,12 @@ def write_directory(file, photo, tags, compression):
     for tag, content in ((XMP, metadata.xmp), (IPTC, metadata.iptc), (ICC, metadata.icc)):
         if content:
             common[tag] = (BYTE if tag == XMP else UNDEFINED, content)
+    if 282 in inherited:
+        if metadata.density and not same(metadata.density, of_exif(metadata.exif)):
+            notes += (f"the resolution of {said(metadata.density)} is left out: EXIF says another",)
+    else:
+        common |= tiff_tags(metadata.density)
+        inherited = {tag: entry for tag, entry in inherited.items() if tag not in (283, 296)}
     writer.directory({**common, **tags}, inherited)
     return notes
 
@@ -137,9 +144,6 @@ class _Writer:
 
     def directory(self, tags, inherited):
         """Write the values that do not fit into their entries, the directory, and its offset into the header."""
-        if 282 not in inherited:  # a reader may insist on a resolution: none is known
-            tags = {**tags, 282: (RATIONAL, [1, 1]), 283: (RATIONAL, [1, 1]), 296: (SHORT, [1])}
-            inherited = {tag: entry for tag, entry in inherited.items() if tag not in (283, 296)}
         entries = {**inherited, **{tag: self._entry(tag, *value) for tag, value in tags.items()}}
         place = self.file.tell()
         count = struct.pack(self.order + ("Q" if self.big else "H"), len(entries))

@@ -15,7 +15,7 @@ from .dng import write_dng
 from .heif_out import write_heic
 from .jpeg_out import write_jpeg
 from .limits import check_format, file_bits, name, suffix_format
-from .metadata import carried
+from .metadata import carried, without_place
 from .png_out import write_png
 from .tiff_out import write_tiff
 from .webp_out import write_webp
@@ -126,7 +126,7 @@ def encode(photo, file, format, quality=None, bits="auto", metadata="keep", colo
     left_out = _written(format, file, final, quality)
     if format in ("WebP", "AVIF") and channels in (2, 4) and (photo.pixels[..., -1] == photo.most).all():
         left_out += ("alpha is left out: it is opaque everywhere",)  # their encoders do that
-    return Written(format, wanted, notes + kept.notes + left_out)
+    return Written(format, wanted, notes + kept.notes + without_place(kept.metadata, format) + left_out)
 
 
 def _written(format, file, photo, quality):
