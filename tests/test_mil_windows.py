@@ -273,6 +273,17 @@ def test_damaged_parameters_of_convolutions(kind, parameters, words):
 
 def test_damaged_parameters_of_pools():
     x = np.zeros((1, 1, 2**20))
-    for kernel, pad, words in (([3, 3], None, "does not fit"), ([0], None, "at least 1"), ([2**19], None, "visits")):
+    for kernel, pad, words in (([3, 3], None, "does not fit"), ([0], None, "at least 1"), ([2**19], None, "more work")):
         with pytest.raises(BadInput, match=words):
             run("avg_pool", x, kernel, pad=pad)
+
+
+@pytest.mark.parametrize("kind", ["conv", "conv_transpose", "max_pool", "avg_pool"])
+def test_windows_beyond_all_work_are_refused_at_once(kind):
+    """A kilobyte of a program can ask for millions of turns of a loop."""
+    x, weight = np.zeros((1, 1, 300, 300), np.float32), np.zeros((1, 1, 300, 300), np.float32)
+    given = {"weight": weight} if kind.startswith("conv") else {"kernel_sizes": [2**17], "pad": [2**17, 2**17]}
+    given |= {"pad_type": "custom"} if "pool" in kind else {}
+    x = x.reshape(1, 1, -1) if "pool" in kind else x
+    with pytest.raises(BadInput, match="more work"):
+        OPERATORS[kind].function(x, **given)

@@ -47,6 +47,8 @@ class Step:
                 results = self.operator.function(**arguments)
         except UnsupportedOperator as error:
             raise UnsupportedOperator(f"{operation}: {error}") from error
+        except MemoryError as error:
+            raise BadInput(f"{operation} needs more memory than there is; use a smaller input") from error
         except UNFIT as error:
             raise BadInput(f"{operation} cannot be computed ({error}); export it again") from error
         results = results if isinstance(results, (tuple, list)) else (results,)

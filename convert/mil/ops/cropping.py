@@ -3,7 +3,7 @@
 import numpy as np
 
 from ....refimpl.errors import BadInput
-from .parameters import ints, like, room
+from .parameters import ints, like, room, work
 from .registry import operator
 from .resize import grid, interpolated
 
@@ -55,6 +55,7 @@ def crop_resize(
     if len(images) != len(places) or min(sizes) < 1 or np.any((images < 0) | (images >= len(x))):
         raise BadInput(f"{len(places)} boxes of {len(x)} images, in {images.ravel()[:9]}, cannot be cut to {sizes}")
     out = np.empty(room([*images.reshape(len(places), -1).shape, x.shape[1], *sizes]), x.dtype)  # (N, B or 1, C, h, w)
+    work(out.shape[0] * out.shape[1], x.shape[1] * sizes[0] * sizes[1])
     for index in np.ndindex(out.shape[:2]):
         ends = _ends(places[index[0]], x.shape[2:], normalized_coordinates, spatial_scale, box_coordinate_mode)
         image = x[images.reshape(out.shape[:2])[index]]  # (C, H, W)

@@ -4,10 +4,12 @@ Negative indices count from the end until iOS16; from iOS17 on they are outside.
 they are always checked.
 """
 
+import math
+
 import numpy as np
 
 from ....refimpl.errors import BadInput
-from .parameters import IOS17, ints
+from .parameters import IOS17, ints, work
 from .registry import operator
 
 
@@ -70,6 +72,7 @@ def gather(x, indices, axis=0, batch_dims=0, validate_indices=False, opset=IOS17
         return np.take(x, indices, axis)
     if x.shape[:batch] != indices.shape[:batch] or axis < batch:
         raise BadInput(f"{batch} batch axes of {x.shape} and {indices.shape} do not go together at axis {axis}")
+    work(math.prod(x.shape[:batch]), math.prod(x.shape[batch:]))
     pairs = zip(x.reshape(-1, *x.shape[batch:]), indices.reshape(-1, *indices.shape[batch:]), strict=True)
     taken = np.stack([np.take(part, index, axis - batch) for part, index in pairs])
     return taken.reshape(*x.shape[:batch], *taken.shape[1:])

@@ -7,6 +7,8 @@ import numpy as np
 from ....refimpl.errors import BadInput
 from ..values import MAX_ELEMENTS
 
+MAX_TURNS = 2**16  # of a loop in Python
+MAX_VISITS = 2**36  # of elements by one operator: a minute or two
 IOS17 = 7  # opset: from here on many operators mean something else
 
 
@@ -40,3 +42,14 @@ def room(shape):
     if math.prod(shape) > MAX_ELEMENTS or min(shape, default=0) < 0:
         raise BadInput(f"a tensor of shape {shape} is beyond {MAX_ELEMENTS} elements")
     return shape
+
+
+def work(turns, elements):
+    """Refuse what no program means: so many turns of a loop, each over so many elements.
+
+    Examples
+    --------
+    >>> work(9, 10**6)
+    """
+    if turns > MAX_TURNS or turns * elements > MAX_VISITS:
+        raise BadInput(f"{turns} times {elements} elements are more work than karat does for one operator")

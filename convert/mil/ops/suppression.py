@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .parameters import IOS17, room
+from .parameters import IOS17, room, work
 from .registry import operator
 
 
@@ -24,6 +24,7 @@ def non_maximum_suppression(
         boxes, scores = np.swapaxes(boxes, 1, 2), np.swapaxes(scores, 1, 2)
     (batch, _, classes), least = scores.shape, -np.inf if score_threshold is None else float(score_threshold)
     room([batch, count, max(classes, 4)])
+    work(batch * min(count, scores.shape[1]), 8 * scores.shape[1])
     places = np.full((batch, count), -1, np.int32)
     for row, box, score in zip(places, boxes, scores, strict=True):
         found = _selected(box.astype(np.float64), score, float(iou_threshold), least, count, per_class_suppression)

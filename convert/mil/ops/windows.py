@@ -1,11 +1,12 @@
 """Sliding windows over the spatial axes: padding rules and taps, shared by convolution and pooling."""
 
+import math
 from itertools import product
 
 import numpy as np
 
 from ....refimpl.errors import BadInput
-from .parameters import per_axis, room
+from .parameters import per_axis, room, work
 
 
 def paddings(pad_type, pad, sizes, window, strides, dilations):
@@ -55,6 +56,7 @@ def output_sizes(sizes, window, strides, dilations):
 
 def taps(x, window, strides, dilations, counts):
     """Yield (index in the window, view of x with the element at that place of every window)."""
+    work(math.prod(window), x.size // math.prod(x.shape[-len(counts) :]) * math.prod(counts))
     for index in product(*map(range, window)):
         cut = tuple(
             slice(i * dilation, i * dilation + (count - 1) * stride + 1, stride)
