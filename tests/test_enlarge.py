@@ -51,6 +51,20 @@ def test_colours_are_what_the_network_gives(fast, seed, height, width, channels,
     assert np.array_equal(found[flat], pixels.repeat(2, 0).repeat(2, 1)[flat])
 
 
+@given(st.integers(0, 99), st.integers(3, 80), st.integers(3, 20), st.sampled_from([3, 4]), BITS)
+def test_grey_that_is_stored_as_colours_stays_grey(fast, seed, height, width, channels, bits):
+    pixels = picture(seed, height, width, channels, bits)
+    pixels[..., 1:3] = pixels[..., :1]
+    target = plan_size(width, height, 2)
+    found = enlarge(fast, pixels, 2**bits - 1, target)
+    assert np.array_equal(found[..., :1], found[..., 1:2])
+    assert np.array_equal(found[..., :1], found[..., 2:3])
+    alone = enlarge(fast, pixels[..., [0, *range(3, channels)]], 2**bits - 1, target)
+    assert np.array_equal(found[..., [0, *range(3, channels)]], alone)
+    pixels[-1, -1, 1] ^= 1  # one level of one colour, in the last rows: no longer
+    assert enlarge(fast, pixels, 2**bits - 1, target).dtype == pixels.dtype
+
+
 def flat_by_definition(pixels):
     height, width, _ = pixels.shape
     flat = np.zeros((height, width), bool)

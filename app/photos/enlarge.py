@@ -40,6 +40,10 @@ def enlarge(fast, pixels, most, target: Target, *, linear=False, max_memory=None
     """
     channels = pixels.shape[2]
     colours = colours_of(channels)
+    if colours == 3 and _is_grey(pixels):  # a network would tint it
+        ways = {"linear": linear, "max_memory": max_memory, "halo": halo, "fixed": fixed, "progress": progress}
+        one = enlarge(fast, pixels[..., [0, *range(3, channels)]], most, target, **ways)
+        return one[..., [0, 0, 0, *range(1, one.shape[2])]]
     result = np.empty((target.height, target.width, channels), pixels.dtype)
     brightest = int(pixels[..., :colours].max()) if linear else None  # what a sensor saw: raw programs scale by it
     passing = Passing(fast, target.passes * runs_of(fast, channels), max_memory, halo, fixed, progress)
@@ -54,6 +58,12 @@ def enlarge(fast, pixels, most, target: Target, *, linear=False, max_memory=None
         for channel, top, y in passing.bands(x) if in_bands else [(slice(None), 0, x)]:
             _store(result[top : top + y.shape[2], :, part][..., channel], y, most, brightest if curved else None)
     return result
+
+
+def _is_grey(pixels):
+    """Whether red, green and blue are the same everywhere; most photographs show in a few rows that they are not."""
+    rows = (pixels[top : top + STRIP, :, :3] for top in range(0, len(pixels), STRIP))
+    return all((strip[..., :1] == strip[..., 1:]).all() for strip in rows)
 
 
 def _parts(channels):
