@@ -103,7 +103,7 @@ def _check_whole(tags, size):
             starts, counts = (folder[code].numbers if code in folder else () for code in (places, lengths))
             ends = [a + n for a, n in zip(starts, counts, strict=False) if a != NO_PLACE]
             if max(ends, default=0) > size:
-                raise BadInput(f"is cut short: it has {size} bytes and names {max(ends)}; copy it again")
+                raise BadInput(f"is cut short: it has {size} bytes, expected {max(ends)} at least; copy it again")
             pixels = int(tags.number(WIDTH, 0, folder)) * int(tags.number(LENGTH, 0, folder))
             coded = (
                 tags.number(COMPRESSION, 1, folder) == LOSSLESS_JPEG and tags.number(SUBFILE, 1, folder) == FULL_SIZE
