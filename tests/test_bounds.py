@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mil_programs import model, operation, write_package
+from mil_programs import model, one_operation, operation, write_package
 
 from karat.convert.mil import open_package
 from karat.refimpl.numerics.bounds import FUNCTION, dot, gamma, softmax
@@ -185,3 +185,13 @@ if __name__ == "__main__":
     for operator_name, (_, most) in OPERATORS.items():
         near = [nearness(operator_name, dtype) for dtype in ("float16", "float32")]
         print(f"| {operator_name} | {near[0]:.2f} | {most} | {near[1]:.2f} |")
+
+
+@pytest.mark.parametrize("kind", ["reduce_mean", "reduce_sum", "reduce_max", "reduce_min"])
+def test_a_result_without_axes_has_a_bound(kind, tmp_path):
+    """Arithmetic on arrays of rank 0 gives NumPy's scalars."""
+    x, y = ("x", "float32", (2, 3)), ("y", "float32", ())
+    path = one_operation(tmp_path / "m", kind, [x], y, x="x", keep_dims=np.False_)
+    (record,) = open_package(path).trace({"x": np.random.default_rng(0).random((2, 3), np.float32)})
+    assert record.value.shape == ()
+    assert float(record.local_error) <= float(record.bound)

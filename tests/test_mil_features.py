@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mil_programs import entry, field, model, named, operation, tensor_type, write_package
+from mil_programs import entry, field, model, named, one_operation, operation, tensor_type, write_package
 from PIL import Image
 
 from karat.convert.mil import open_package, predict
@@ -264,3 +264,9 @@ def test_bfloat16_is_rounded_to_even(x):
     else:
         nearest = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16 << 16
         assert int(found.view(np.uint32)[0]) == nearest
+
+
+def test_lists_of_different_lengths_are_refused(tmp_path):
+    path = one_operation(tmp_path / "m", "relu", [("x", "float32", (2, 2))], ("y", "float32", (2, 2)), x="x")
+    with pytest.raises(BadInput, match="is no array"):
+        open_package(path).predict({"x": [[1], [2, 3]]})

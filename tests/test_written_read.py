@@ -7,12 +7,14 @@ import pytest
 from exif_blocks import exif_blocks
 from hypothesis import given
 from hypothesis import strategies as st
-from written_files import ALL, LOSSLESS, random_pixels
+from written_files import ALL, LOSSLESS, coded, pixels_of, random_pixels
 
+from karat.app.photos import heif_out
 from karat.app.photos.exif_patch import correct_exif, read_block
 from karat.app.photos.photo import Metadata, Photo
 from karat.app.photos.read import read_header, read_photo
 from karat.app.photos.write import write_photo
+from karat.refimpl.errors import BadInput
 
 SUFFIX = {"JPEG": "jpg", "PNG": "png", "TIFF": "tif", "WebP": "webp", "AVIF": "avif", "HEIC": "heic", "RAW": "dng"}
 DEPTHS = {"PNG": (8, 16), "TIFF": (8, 16), "WebP": (8,), "AVIF": (8, 10, 12), "HEIC": (8, 10, 12), "JPEG": (8,)}
@@ -127,3 +129,24 @@ def test_a_raw_file_becomes_a_dng_with_the_same_numbers(data, tmp_path):
     np.testing.assert_array_equal(found.pixels, part.pixels)
     np.testing.assert_allclose(found.camera["as_shot_neutral"], part.camera["as_shot_neutral"], rtol=1e-5)
     np.testing.assert_allclose(found.camera["xyz_to_camera"], part.camera["xyz_to_camera"], atol=1e-6)
+
+
+def test_a_large_heic_is_cut_into_tiles(monkeypatch):
+    """libde265 refuses a coded picture of more than 16 MB, so that a large one could never be read again."""
+    photo = Photo(random_pixels(0, 200, 300, 3, 8), 8, "HEIC")
+    whole, _ = coded(photo, "HEIC", quality=100)
+    monkeypatch.setattr(heif_out, "ONE_PICTURE", 200 * 300 - 1)
+    tiled, _ = coded(photo, "HEIC", quality=100)
+    assert b"grid" in tiled
+    assert b"grid" not in whole
+    for content in (whole, tiled):
+        assert np.array_equal(pixels_of(content, "HEIC"), photo.pixels)
+
+
+def test_a_heic_with_alpha_that_nobody_could_read_is_refused(monkeypatch):
+    photo = Photo(random_pixels(0, 40, 50, 4, 8), 8, "HEIC")
+    coded(photo, "HEIC")
+    monkeypatch.setattr(heif_out, "READABLE", 1000)
+    with pytest.raises(BadInput, match="choose PNG or a lower quality"):
+        coded(photo, "HEIC")
+    coded(Photo(photo.pixels[..., :3], 8, "HEIC"), "HEIC")

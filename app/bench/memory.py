@@ -71,7 +71,7 @@ def growth(run):
 
     Examples
     --------
-    >>> growth(lambda: bytearray(50_000_000).count(1)) > 40_000_000
+    >>> growth(lambda: (bytearray(b"x") * 50_000_000).count(1)) > 40_000_000
     True
     """
     CLEAR.write_text("5")  # sets the mark back to what is resident now

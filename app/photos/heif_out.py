@@ -5,10 +5,14 @@ Container: ISO/IEC 23008-12 (HEIF) and ISO/IEC 23000-22 (MIAF).
 
 import io
 
+from ...refimpl.errors import BadInput
+
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 UNSAID, BT601, GBR = 2, 6, 0  # numbers of H.273
 # what H.265 allows a decoder in hardware (annex A, level 6.2); beyond it the picture is cut into tiles, as phones do
 LARGEST_SIDE, LARGEST_PIXELS = 8192, 35_651_584
+ONE_PICTURE = 2**21  # pixels: libde265 refuses a picture of more than 16 MB, which a few million pixels can take
+READABLE = 2**24  # bytes; alpha cannot be cut into tiles
 PRESET = "medium"  # half the time of libheif's choice, files 2 % larger
 MOST_TILES = 900  # of the 1000 items that libheif reads in a file
 
@@ -54,17 +58,20 @@ def write_heic(file, photo, quality):
         full_range_flag=1,
         exif=metadata.exif,
         xmp=metadata.xmp,
-        tile_size=_tile(width, height),
+        tile_size=_tile(width, height, channels),
         **others,
     )
+    if channels in (2, 4) and coded.tell() > READABLE:
+        size = f"{width} x {height} pixels with alpha take {coded.tell()} bytes as HEIC"
+        raise BadInput(f"{size}, expected {READABLE} at most for readers to take them; choose PNG or a lower quality")
     file.write(coded.getbuffer())
     return ()
 
 
-def _tile(width, height):
+def _tile(width, height, channels):
     """Give the side of the tiles that a picture is cut into, or 0; x265 refuses long strips."""
     longest = LARGEST_SIDE if min(width, height) >= 32 else 4096
-    if max(width, height) <= longest and width * height <= LARGEST_PIXELS:
+    if max(width, height) <= longest and width * height <= (LARGEST_PIXELS if channels in (2, 4) else ONE_PICTURE):
         return 0
     short, long = sorted((width, height))
     for side in (64, 128, 256, 512, 1024, 2048):  # no larger than needed: tiles are filled up

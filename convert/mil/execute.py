@@ -39,7 +39,7 @@ def compile_steps(program, profile):
         if held and operation.type not in STATEFUL:
             raise BadInput(f"{operation} takes the state {min(held)!r}, expected its value; export it again")
         for output in operation.outputs:
-            if output.name in known - states:
+            if output.name in known and output.name not in states:
                 raise BadInput(f"variable {output.name!r} is computed twice; the file is damaged, export it again")
             known.add(output.name)
     last = {}

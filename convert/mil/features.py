@@ -149,7 +149,7 @@ def checked(value, feature, profile, what="input"):
         raise UnsupportedOperator(
             f"{what} {feature.name!r} is a {feature.dtype}, karat takes tensors; export it with one"
         )
-    array = _pixels(value, feature) if feature.image and hasattr(value, "getbands") else np.asarray(value)
+    array = _pixels(value, feature) if feature.image and hasattr(value, "getbands") else _array(value, feature, what)
     if array.dtype.kind not in "buif":
         raise BadInput(f"{what} {feature.name!r} has dtype {array.dtype}, expected {feature.dtype}; convert it")
     if feature.shape == () and array.size == 1:  # Core ML's interface has no scalars
@@ -160,6 +160,15 @@ def checked(value, feature, profile, what="input"):
             "crop or pad it to that"
         )
     return profile.store(array, feature.dtype)
+
+
+def _array(value, feature, what):
+    try:
+        return np.asarray(value)
+    except ValueError as error:  # lists of different lengths
+        raise BadInput(
+            f"{what} {feature.name!r} is no array ({error}), expected {feature.allowed}; give one"
+        ) from error
 
 
 def _pixels(picture, feature):

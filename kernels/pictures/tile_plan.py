@@ -12,7 +12,7 @@ from .tiling import Progress, Tile, continued, cropped, halo_parts, halo_plan, r
 ALIGNMENT = 16  # of exact tiles: kernels compute blocks of 4 x 4 and tiles of transforms, and must find the same ones
 HALO = 32  # where there is no exact one, see docs/performance.md
 KEPT = 16  # rows of the picture, whose result is held beside a row of tiles while that is corrected
-COMFORTABLE = 200 * 10**6  # bytes: larger tiles gain nothing, see benchmarks/README.md
+COMFORTABLE = 200 * 10**6  # bytes: larger tiles gain nothing: `python benchmarks/bands.py`
 SMALLEST = 32  # pixels a side that a tile keeps at least: smaller ones are all halo
 
 
@@ -88,7 +88,7 @@ def plan_tiles(fast, height: int, width: int, max_memory=None, halo=None, held: 
     line = 4 * config.channels * fast.scale * int(width * fast.scale)  # bytes of the result for each row of the picture
 
     def result(rows):
-        return int(line * (height if held is None else held * (rows + KEPT)))
+        return int(line * (height if held is None else held * min(rows + KEPT, height)))
 
     fitting = []
     sides = [_sides(size, unit) for size in (height, width)]

@@ -103,7 +103,7 @@ def nearest(x, fmt):
     """
     unit = spacing(x, fmt)
     with np.errstate(invalid="ignore"):
-        rounded = x / unit  # exact, for the unit is a power of two
+        rounded = np.asarray(x / unit)  # exact, for the unit is a power of two
         np.rint(rounded, out=rounded)
         rounded *= unit
     if np.max(np.abs(rounded), initial=0.0) <= fmt.largest:

@@ -5,6 +5,9 @@ import numpy as np
 from ....refimpl.errors import BadInput, UnsupportedOperator
 from .registry import operator
 
+EQUATIONS = ("chw,whr->chr", "nchw,nwhu->nchu")
+LONGEST = 40  # letters of one that is shown
+
 
 @operator("linear")
 def linear(x, weight, bias=None):
@@ -23,6 +26,11 @@ def matmul(x, y, transpose_x=False, transpose_y=False):
     return x @ y
 
 
+def _renamed(equation):
+    """Letters as the places where they first occur."""
+    return [equation.index(letter) for letter in equation]
+
+
 @operator("einsum")
 def einsum(values, equation):
     """Matrix products along axes -1 and -3 of two tensors; axes -2 and -4 are a batch, and broadcast.
@@ -30,10 +38,9 @@ def einsum(values, equation):
     Core ML takes two equations, in any letters: "chw,whr->chr" and "nchw,nwhu->nchu".
     """
     letters = equation.replace(" ", "")
-    numbered = ["".join(dict.fromkeys(letters)).index(letter) for letter in letters]
-    known = ["chw,whr->chr", "nchw,nwhu->nchu"]
-    if numbered not in [["".join(dict.fromkeys(one)).index(letter) for letter in one] for one in known]:
-        raise UnsupportedOperator(f"einsum {equation!r} is not executed by karat; use one of {', '.join(known)}")
+    if _renamed(letters[: 2 * LONGEST]) not in map(_renamed, EQUATIONS):
+        shown = repr(equation[:LONGEST])
+        raise UnsupportedOperator(f"einsum {shown} is not executed by karat; use one of {', '.join(EQUATIONS)}")
     x, y = values
     if x.ndim != y.ndim or x.ndim != letters.index(","):
         raise BadInput(f"{equation!r} does not fit {x.shape} and {y.shape}")

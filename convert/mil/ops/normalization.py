@@ -3,7 +3,7 @@
 import numpy as np
 
 from ....refimpl.errors import BadInput
-from .parameters import ints, like
+from .parameters import ints, like, work
 from .registry import operator
 from .rows import rowwise
 
@@ -53,6 +53,7 @@ def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0):
     if size < 1:
         raise BadInput(f"local_response_norm over {size} channels, expected at least 1")
     before, after = min(size // 2, channels), min((size - 1) // 2, channels)
+    work(before + after + 1, x.size)
     squares = np.zeros((x.shape[0], channels + before + after, *x.shape[2:]), x.dtype)
     squares[:, before : before + channels] = x * x
     total = sum(squares[:, shift : shift + channels] for shift in range(before + after + 1))  # (N, C, *spatial)
