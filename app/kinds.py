@@ -47,16 +47,23 @@ KINDS = {
 }
 
 
-def check_kinds(given: dict) -> None:
-    """Refuse an option that there is not, and a value that is not of its kind; None leaves an option out.
+def of_kind(given: dict) -> dict:
+    """Options as they were given, NumPy's numbers as Python's.
+
+    Parameters
+    ----------
+    given : dict
+        None leaves an option out.
 
     Raises
     ------
     BadInput
+        For an option that there is not, and for a value that is not of its kind.
 
     Examples
     --------
-    >>> check_kinds({"threads": 2, "max_memory": "2GB", "size": None})
+    >>> of_kind({"threads": 2, "max_memory": "2GB", "size": None})
+    {'threads': 2, 'max_memory': '2GB', 'size': None}
     """
     for name, value in given.items():
         if name not in KINDS:
@@ -67,10 +74,16 @@ def check_kinds(given: dict) -> None:
         if not isinstance(value, TYPES[kind]) or (isinstance(value, bool) and kind != SWITCH):
             raise BadInput(f"{name} is {value!r}, expected {kind}; give it so")
         if kind == TILE and isinstance(value, (tuple, list)):
-            check_pair(name, value)
+            _check_pair(name, value)
+    return {name: _plain(value) for name, value in given.items()}
 
 
-def check_pair(name, value) -> None:
-    """Refuse what is not two whole numbers."""
+def _plain(value):
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
+
+
+def _check_pair(name, value):
     if len(value) != 2 or not all(isinstance(n, Integral) and not isinstance(n, bool) for n in value):
         raise BadInput(f"{name} is {value!r}, expected {TILE}; give it so")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import karat
 from karat.app.batch.options import Options, Ways
-from karat.app.kinds import KINDS, check_kinds
+from karat.app.kinds import KINDS, of_kind
 from karat.refimpl.errors import BadInput
 
 WRONG = {
@@ -64,11 +64,14 @@ def test_every_option_has_a_kind():
 
 @given(st.sampled_from(sorted(KINDS)))
 def test_none_leaves_an_option_out(name):
-    check_kinds({name: None})
+    assert of_kind({name: None}) == {name: None}
 
 
 def test_numpy_numbers_and_paths_are_right():
-    check_kinds({"threads": np.int64(2), "scale": np.float32(2), "json": Path("a"), "tile": (np.int32(8), 8)})
+    plain = of_kind({"threads": np.int64(2), "scale": np.float32(2), "json": Path("a"), "tile": (np.int32(8), 8)})
+    assert [type(plain[name]) for name in ("threads", "scale")] == [int, float]
+    pixels = np.zeros((4, 4), np.uint8)
+    assert karat.upscale_array(pixels, scale=np.float32(2), threads=np.int64(1)).shape == (8, 8)
 
 
 @pytest.mark.parametrize("name", sorted({"scale", "size", "threads", "max_memory", "halo", "precision"}))

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...refimpl.errors import BadInput
 from ..amounts import parse_bytes, parse_size
-from ..kinds import check_kinds
+from ..kinds import of_kind
 from ..photos.size import check_size
 from .names import named_format
 
@@ -67,8 +67,7 @@ def make_options(**given) -> Options:
     >>> options.max_memory, options.format, options.bits
     (2000000000, 'TIFF', 16)
     """
-    check_kinds(given)
-    given = {name: value for name, value in given.items() if value is not None}
+    given = {name: value for name, value in of_kind(given).items() if value is not None}
     for name in ("max_memory", "bits"):
         if isinstance(given.get(name), str):
             given[name] = parse_bytes(given[name]) if name == "max_memory" else _number(given[name])

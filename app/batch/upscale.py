@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 
 from ...refimpl.errors import BadInput
-from ..kinds import check_kinds
+from ..kinds import of_kind
 from .job import Listeners, run_job
 from .options import Ways, make_options
 
@@ -94,7 +94,7 @@ def upscale(
         raise BadInput(f"dst is {dst!r}, expected a path; give the result's file or folder")
     ways = {"recursive": recursive, "overwrite": overwrite, "resume": resume, "shard": shard, "jobs": jobs}
     ways |= {"dry_run": dry_run, "json": json, "compare": compare, "truth": truth}
-    check_kinds(ways)
+    ways = of_kind(ways)
     listeners = Listeners(say, show=progress and (lambda name, share, work, done: progress(share, 1)))
     job = run_job(sources, dst, model, make_options(**options), Ways(**ways), listeners)
     if job.lone_error:

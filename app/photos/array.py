@@ -5,7 +5,7 @@ import numpy as np
 from ...kernels.compile import Upscaler, compile
 from ...refimpl.errors import BadInput
 from ..amounts import parse_bytes
-from ..kinds import check_kinds
+from ..kinds import of_kind
 from .enlarge import enlarge
 from .photo import CHANNELS
 from .size import plan_size
@@ -64,8 +64,9 @@ def upscale_array(
     >>> upscale_array(np.full((4, 5), 255, np.uint8), threads=1).shape
     (8, 10)
     """
-    check_kinds({"scale": scale, "size": size, "precision": precision, "threads": threads, "halo": halo})
-    check_kinds({"max_memory": max_memory, "linear": linear})
+    given = {"scale": scale, "size": size, "precision": precision, "threads": threads}
+    given |= {"max_memory": max_memory, "halo": halo, "linear": linear}
+    scale, size, precision, threads, max_memory, halo, linear = of_kind(given).values()
     pixels = np.asarray(pixels)
     if pixels.dtype.name not in MOST or pixels.ndim not in (2, 3) or 0 in pixels.shape:
         raise BadInput(

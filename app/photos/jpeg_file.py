@@ -7,6 +7,7 @@ from ...refimpl.errors import BadInput
 from .density import JFIF, of_jfif
 from .found import METADATA, Found
 from .photo import Metadata
+from .photoshop import photoshop_iptc, photoshop_notes
 from .tags import orientation
 from .texts import COMMENT as KEYWORD
 from .texts import bounded, named, text_of
@@ -66,21 +67,6 @@ def joined_profile(pieces):
     numbers = [piece[0] for piece in pieces]
     whole = pieces and numbers == list(range(1, len(pieces) + 1)) and pieces[0][1] == len(pieces)
     return b"".join(piece[2:] for piece in pieces) if whole else None
-
-
-def photoshop_iptc(block):
-    """The IIM records in Photoshop's image resources (number 0x0404), or None."""
-    place = 0
-    while place + 12 <= len(block) and block[place : place + 4] == b"8BIM":
-        number, named = struct.unpack_from(">HB", block, place + 4)
-        place += 6 + (named + 2) // 2 * 2  # a name has its length in front and is filled to an even length
-        if place + 4 > len(block):
-            return None
-        size = struct.unpack_from(">I", block, place)[0]
-        if number == 0x0404:
-            return block[place + 4 : place + 4 + size]
-        place += 4 + size + size % 2
-    return None
 
 
 def inspect(data):
@@ -152,6 +138,7 @@ def _notes(kept, profile, more, unknown):
         yield "pieces of its ICC profile are missing: it is left out"
     if kept[MORE_XMP] and not more:
         yield extended(kept[MORE_XMP])
+    yield from photoshop_notes(b"".join(kept[PHOTOSHOP]))
     if unknown:
         yield _unknown(unknown)
     if kept[GAIN_MAP] or any(b"hdrgm:Version" in packet or b"HDRGainMap" in packet for packet in kept[XMP]):

@@ -8,8 +8,8 @@ import numpy as np
 from ...refimpl.errors import BadInput
 from .density import of_png
 from .found import METADATA, Found
-from .jpeg_file import photoshop_iptc
 from .photo import Metadata
+from .photoshop import photoshop_iptc
 from .tags import orientation
 from .texts import bounded, named, text_of
 

@@ -6,14 +6,15 @@ import numpy as np
 
 from ...refimpl.errors import BadInput
 from .density import of_tiff
-from .exif_block import exif_block
+from .exif_block import DESCRIPTIVE, exif_block
 from .found import Found
-from .jpeg_file import photoshop_iptc
 from .photo import Metadata
+from .photoshop import photoshop_iptc, photoshop_notes
 from .tags import (
     BITS,
     COMPRESSION,
     EXIF,
+    GPS,
     ICC,
     IPTC,
     LENGTH,
@@ -34,6 +35,8 @@ JPEG_COMPRESSION = (6, 7)
 EXTRA, FORMAT, TILE_WIDTH, TILE_LENGTH, INKS = 338, 339, 322, 323, 332
 OFFSETS, COUNTS = (273, 324), (279, 325)
 MULTIPLIED, STRAIGHT = 1, 2
+PRIVATE = 32768  # tags from here on belong to applications
+CARRIED = {*DESCRIPTIVE, XMP, IPTC, PHOTOSHOP, EXIF, GPS, ICC}
 DEPTHS = {1: 8, 2: 8, 4: 8, 8: 8, 10: 10, 12: 12, 14: 16, 16: 16}
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it complains of is raised as well, or harmless
@@ -58,6 +61,7 @@ def inspect(data):
     if len([p for p in tags.chained if not tags.number(SUBFILE, 0, p) & 1]) > 1:
         notes.append(f"it has {len(tags.chained)} pages: the first picture is read")
     notes += maker_note(tags)
+    notes += _left_out(page)
     if samples > colors + bool(alpha):
         notes.append(f"{samples - colors - bool(alpha)} further channels that are not transparency are left out")
     turned = number(ORIENTATION, 1)
@@ -107,6 +111,16 @@ def maker_note(tags):
     """A note when there is one of the camera's maker: nobody but the maker knows what in it is a place."""
     below = tags.folder(tags.number(EXIF)) or {}
     return ["its maker note is copied, but places in the old file that it may name no longer hold"] * (37500 in below)
+
+
+def _left_out(page):
+    """Sentences about what stands beside the pixels and is not carried."""
+    if PHOTOSHOP in page:
+        yield from photoshop_notes(page[PHOTOSHOP].data)
+    others = sorted(code for code in page if code >= PRIVATE and code not in CARRIED)
+    if others:
+        named = ", ".join(map(str, others[:5])) + (" and others" if len(others) > 5 else "")
+        yield f"tags of other applications are left out: {named}"
 
 
 def decode(data, found):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ....refimpl.errors import BadInput, UnsupportedOperator
+from .parameters import work
 from .registry import operator
 
 EQUATIONS = ("chw,whr->chr", "nchw,nwhu->nchu")
@@ -23,6 +24,8 @@ def matmul(x, y, transpose_x=False, transpose_y=False):
     """x y over the last two axes, the others broadcast; a vector is a row on the left, a column on the right."""
     x = np.swapaxes(x, -1, -2) if transpose_x and x.ndim > 1 else x
     y = np.swapaxes(y, -1, -2) if transpose_y and y.ndim > 1 else y
+    if x.dtype.kind in "iu":  # without a library's help a product takes a hundred times as long
+        work(1, 100 * x.size * (y.shape[-1] if y.ndim > 1 else 1))
     return x @ y
 
 
