@@ -74,7 +74,9 @@ def smallest(draw, tail):
 
 
 TAIL = pytest.mark.parametrize("tail", GROUPS, ids=lambda tail: tail or "none")
-DRAWN = given(st.data(), st.lists(st.sampled_from(KINDS), min_size=1, unique=True), st.integers(0, 2**32 - 1))
+DRAWN = given(
+    data=st.data(), what=st.lists(st.sampled_from(KINDS), min_size=1, unique=True), seed=st.integers(0, 2**32 - 1)
+)
 
 
 def prove(tail, data, what, seed):
@@ -100,18 +102,18 @@ def test_the_removed_package_is_the_masked_one(tail, data, what, seed):
     prove(tail, data, what, seed)
 
 
-@pytest.mark.long
-@TAIL
 @settings(max_examples=max(50, settings.default.max_examples // 8))  # 200 with all tails
 @DRAWN
-def test_the_removed_package_is_the_masked_one_two_hundred_times(tail, data, what, seed):
+def fifty(tail, data, what, seed):
     prove(tail, data, what, seed)
 
 
 @pytest.mark.long
-def test_the_draws_reached_every_kind():
-    if not REACHED:
-        pytest.skip("counts what the test before drew, in the same process")
+@TAIL
+def test_the_removed_package_is_the_masked_one_two_hundred_times(tail):
+    """And the draws reached every kind."""
+    REACHED.clear()
+    fifty(tail)
     wanted = [*KINDS, "float32", "float16", "own value width", "shifted"]
     assert [key for key in wanted if not REACHED[key]] == []
 
