@@ -7,6 +7,7 @@ import numpy as np
 from ...refimpl.metrics import decibels
 from ..mil.profiles import profile_named
 from .graph import Graph
+from .interface import interface
 
 SINGLE = 16  # so many operations that round are listed one by one, more of them by type
 CLOSE = 0.5  # dB that the sum may be away from the measured total and still explain it
@@ -72,15 +73,16 @@ def error_budget(verdict, model, program, x, progress=lambda done, total: None):
     golden, typed = verdict.golden, verdict.output
     if golden.shape != typed.shape or not np.isfinite(typed).all():
         return None
-    x = np.asarray(x, np.float64)
+    through = interface(program, Graph(program))
+    model, x = through.around(model), through.enter(np.asarray(x, np.float64))
     carried = verdict.ledger.carried
     weights = {key: value for key, value in carried.items() if key in model.parameters}
-    causes = {"weights": _power(model.carrying(weights)(x), golden)}
+    causes = {"weights": _power(through.leave(model.carrying(weights)(x)), golden)}
     rest = {key: value for key, value in carried.items() if key not in weights}
-    causes["constants"] = _power(model.carrying(rest)(x), golden) if rest else 0.0
+    causes["constants"] = _power(through.leave(model.carrying(rest)(x)), golden) if rest else 0.0
     pictures = _switched(program, x, verdict.profile, _classes(program, verdict), progress)
-    exact = pictures.pop("")
-    causes |= {name: _power(picture, exact) for name, picture in pictures.items()}
+    exact = through.leave(pictures.pop(""))
+    causes |= {name: _power(through.leave(picture), exact) for name, picture in pictures.items()}
     return Budget(causes, _power(golden, typed))
 
 

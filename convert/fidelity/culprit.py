@@ -22,6 +22,8 @@ from ...refimpl.errors import BadInput
 from ..mil.extract import extract
 from ..mil.program import Program
 from ..mil.write import write_package
+from .graph import Graph
+from .interface import interface
 from .judge import DEFECT, OVERFLOW
 from .rounding import compare
 from .structure import stress
@@ -82,6 +84,9 @@ def isolate(verdict, model, program, x, layer=None):
     BadInput
         When the verdict has no such layer.
     """
+    through = interface(program, Graph(program))
+    model, second = through.around(model), through.enter(stress(x.shape))
+    x = through.enter(np.asarray(x, np.float64))
     names = [row.layer for row in verdict.rows]
     if layer is None:
         culprit = verdict.culprit
@@ -98,8 +103,8 @@ def isolate(verdict, model, program, x, layer=None):
     missing = names[names.index(layer) : names.index(row.layer)]
     if wrong.verdict == OVERFLOW or (wrong.verdict == DEFECT and wrong.kind == "arithmetic"):
         return _by_operator(program, row, before, x, verdict.profile)
-    carrying, x = model.carrying(verdict.ledger.carried), np.asarray(x, np.float64)
-    for picture in (x, stress(x.shape)):
+    carrying = model.carrying(verdict.ledger.carried)
+    for picture in (x, second):
         part = _by_layer(program, carrying, row, before, missing, picture)
         if part.shows:
             break

@@ -12,6 +12,7 @@ from .pair import NEAR
 EXPECTED = {
     "conv2d": {"weight": "weight", "bias": "bias"},
     "relu1": {"alpha": 0.0, "beta": 1.0},
+    "relu255": {"alpha": 0.0, "beta": 255.0},
     "linear": {"weight": "weight", "bias": "bias"},
     "layer_norm": {"gamma": "weight", "beta": "bias", "epsilon": "eps"},
     "leaky_relu": {"alpha": "slope"},

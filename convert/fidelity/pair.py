@@ -12,11 +12,13 @@ import numpy as np
 
 from ...refimpl.errors import BadInput
 from ...refimpl.metrics import relative_rms
+from .interface import FROM_BYTES, TO_BYTES
 
 # MIL operators that may be a golden operator, whether or not they do it rightly
 KINDS = {
     "conv2d": {"conv"},
     "relu1": {"clip"},
+    "relu255": {"clip"},
     "pixel_shuffle": {"pixel_shuffle", "depth_to_space"},
     "pixel_unshuffle": {"pixel_unshuffle", "space_to_depth"},
     "add": {"add"},
@@ -93,6 +95,7 @@ def pair(model, program, graph, sidecar, x):
     _by_kind(layers, _ranks(model), graph, found)
     if len(found) < len(layers):
         _by_value(model, layers, program, graph, found, x)
+        _at_the_ends(layers, program, graph, found)
     return {layer: Pair(layer, layers.get(layer, IDLE), *found.get(layer, (None, "nothing"))) for layer in everything}
 
 
@@ -210,8 +213,26 @@ def _behind_input(layers, graph, found):
     """The shift and scaling of colours is what the first convolution reads, whatever its numbers are."""
     if ":normalise" in layers and "conv_first" in found:
         name = _through_casts(graph, graph.operation[found["conv_first"][0]].inputs["x"])
-        if name in graph.operation and graph.operation[name].type in AFFINE:
+        if name in graph.operation and graph.operation[name].type in AFFINE and not _alone(layers, graph, name):
             found[":normalise"] = (name, "place")
+
+
+def _alone(layers, graph, name):
+    """Whether this is the only arithmetic before the network where an image's bytes need some, too."""
+    above = [op for out, op in graph.operation.items() if out in graph.upstream[name] & graph.varying]
+    return FROM_BYTES in layers and not any(op.type in AFFINE for op in above)
+
+
+def _at_the_ends(layers, program, graph, found):
+    """Wrong numbers between an image's bytes and the network, which no value tells."""
+    order = list(layers)
+    following = order[1] if len(order) > 1 else None
+    first = graph.operation[found[following][0]].inputs.get("x", "") if following in found else ""
+    for layer, name in ((FROM_BYTES, first), (TO_BYTES, program.outputs[0].name)):
+        name = _through_casts(graph, name)
+        free = layer in layers and layer not in found and name not in {claimed for claimed, _ in found.values()}
+        if free and name in graph.varying & graph.operation.keys() and graph.operation[name].type in AFFINE:
+            found[layer] = (name, "place")
 
 
 def _through_casts(graph, name):

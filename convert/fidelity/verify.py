@@ -9,6 +9,7 @@ from ...refimpl.models.model import check_picture
 from ...refimpl.numerics.formats import FORMATS
 from ..mil.pairing import read_pairing, sidecar_path
 from .graph import Graph
+from .interface import interface
 from .judge import judge
 from .ledger import keep_ledger
 from .measure import measure, shares
@@ -41,9 +42,9 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
     model : Model
         From `karat.load`.
     program : Program
-        From `karat.open_package`; one input and one output, both tensors.
+        From `karat.open_package`; one input and one output, tensors in [0, 1] or images.
     x : ndarray, (N, channels, H, W)
-        A picture in [0, 1] of the size that the program takes.
+        A picture in [0, 1] of the size that the program takes; for one that takes images it is rounded to bytes.
     profile : str
         Arithmetic to run the package in.
     progress : callable
@@ -68,23 +69,26 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
     graph = Graph(program)
     check_picture(x, model.config.channels, model.config.multiple_of)
     _check(program, graph, x)
-    x = np.asarray(x, np.float64)
+    through = interface(program, graph)
+    model, second_x = through.around(model), through.enter(stress(x.shape))
+    x = through.enter(np.asarray(x, np.float64))
     source, output = program.inputs[0].name, program.outputs[0].name
     progress(STAGES[0])
     sidecar = read_pairing(program.path)
-    pairs = pair(model, program, graph, sidecar, stress(x.shape))
+    pairs = pair(model, program, graph, sidecar, second_x)
     progress(STAGES[1])
     ledger = keep_ledger(model, program, pairs, graph, x.shape[2:])
     movements = prove_movements(model, program, pairs, graph, x.shape[2:])
     carrying = model.carrying(ledger.carried)
     progress(STAGES[2])
-    second = structure(carrying, program, pairs, stress(x.shape))
+    second = structure(carrying, program, pairs, second_x)
     progress(STAGES[3])
-    measured, operators, (golden, exact, typed) = measure(model, carrying, program, pairs, graph, x, profile)
+    measured, operators, pictures = measure(model, carrying, program, pairs, graph, x, profile)
     first = {layer: figures.structure if figures else np.inf for layer, figures in measured.items()}
     rows = judge(pairs, graph, ledger, movements, [first, second], measured, operators, output)
     rounded = x.astype(_entry_type(program)).astype(np.float64)
-    exact_of_rounded = program.predict({source: rounded}, profile="float64")[output]
+    exact_of_rounded = through.leave(program.predict({source: rounded}, profile="float64")[output])
+    golden, exact, typed = map(through.leave, pictures)
     causes, error = {}, None
     if golden.shape == exact.shape:
         causes = shares(golden, exact, exact_of_rounded, typed)
@@ -93,6 +97,7 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
         error = picture_error(golden, typed, period, window) if np.isfinite(typed).all() else None
     stale = ("the sidecar beside the package belongs to another program and was not used",)
     notes = stale if not sidecar and sidecar_path(program.path).is_file() else ()
+    notes += through.notes
     return Verdict(
         rows, causes, ledger, profile, golden, typed, notes, error, tuple(operators.values()), tuple(movements)
     )
@@ -105,8 +110,6 @@ def _check(program, graph, x):
             f"the package has {len(program.inputs)} inputs and {len(program.outputs)} outputs, expected one of each; "
             "export the network without others"
         )
-    if program.inputs[0].image or program.outputs[0].image:
-        raise BadInput("the package takes or gives an image, expected tensors in [0, 1]; export it with a TensorType")
     if program.outputs[0].name not in graph.operation:
         raise BadInput("no operation of the package computes its output, expected a network; export it again")
     for feature in (program.inputs[0], program.outputs[0]):

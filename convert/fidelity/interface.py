@@ -1,0 +1,218 @@
+"""How pictures go into a package and come out of it: as tensors in [0, 1], or as images, in bytes of 0 .. 255."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ...refimpl.errors import BadInput
+
+WHITE = 255.0  # of an image's bytes
+FROM_BYTES, CLIP, TO_BYTES, CLIP_BYTES = ":from_bytes", ":clip", ":to_bytes", ":clip_bytes"
+COLORS = ("RGB", "BGR", "GRAYSCALE")  # GRAYSCALE_FLOAT16 is no image of bytes: a tensor in [0, 1], as others
+BLUE_FIRST = ("", "; they have blue first, the network takes red first")
+TAIL = {"cast", "mul", "real_div", "clip"}  # operators that a picture goes through at the end of a package
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What a package does to pictures before and behind the network.
+
+    Attributes
+    ----------
+    into, out : str or None
+        Color space of an image; None for a tensor in [0, 1], red first.
+    clip : str or None
+        How the network's result is kept within the range of pictures: ":clip" before it becomes bytes, ":clip_bytes"
+        behind, None not at all.
+    """
+
+    into: str | None
+    out: str | None
+    clip: str | None = None
+
+    def enter(self, x):
+        """A picture as the program takes it.
+
+        Parameters
+        ----------
+        x : ndarray, (N, C, H, W)
+            Red first, 1 is white.
+
+        Returns
+        -------
+        ndarray, (N, C, H, W)
+            For an image whole numbers, of which 255 is white, and blue comes first in "BGR".
+        """
+        return np.rint(_ordered(x, self.into) * WHITE) if self.into else x
+
+    def leave(self, y):
+        """What `enter` does, undone for the program's result."""
+        return _ordered(y, self.out) / WHITE if self.out else y
+
+    @property
+    def notes(self):
+        """What a reader of the verdict should know."""
+        rounded = f"the package takes images: the picture was rounded to bytes{BLUE_FIRST[self.into == 'BGR']}"
+        unrounded = "the package gives images: what Core ML does then, rounding to bytes, is not part of this"
+        return ((rounded,) if self.into else ()) + ((unrounded,) if self.out else ())
+
+    def around(self, model):
+        """The golden network between the image that goes in and the one that comes out.
+
+        Parameters
+        ----------
+        model : Model
+
+        Returns
+        -------
+        Model
+            With the layers ":from_bytes" in front, and ":clip", ":to_bytes" or ":clip_bytes" at the end; the model
+            itself where the package takes and gives tensors in [0, 1].
+        """
+        if self == Interface(None, None):
+            return model
+        return replace(model, architecture=Surrounded(model.architecture, self))
+
+
+@dataclass(frozen=True)
+class Surrounded:
+    """An architecture with an interface around it: `Model` asks it what it asks every architecture.
+
+    Attributes
+    ----------
+    inner : module
+        One of ``karat.refimpl.models``.
+    interface : Interface
+    """
+
+    inner: Any
+    interface: Interface
+
+    @property
+    def NAME(self):  # noqa: N802 - the architectures are modules with a constant of this name
+        """The network's own name."""
+        return self.inner.NAME
+
+    @property
+    def before(self) -> dict[str, str]:
+        """Operators in front of the network, by layer."""
+        return {FROM_BYTES: "affine"} if self.interface.into else {}
+
+    @property
+    def behind(self) -> dict[str, str]:
+        """Operators behind it, in order."""
+        scale = {TO_BYTES: "affine"} if self.interface.out else {}
+        if self.interface.clip == CLIP:
+            return {CLIP: "relu1", **scale}
+        return {**scale, CLIP_BYTES: "relu255"} if self.interface.clip else scale
+
+    def layers(self, config) -> dict[str, str]:
+        """Operator of every layer, in execution order."""
+        return {**self.before, **self.inner.layers(config), **self.behind}
+
+    def idle(self, config, size) -> set[str]:
+        """Layers that do nothing at this size."""
+        return self.inner.idle(config, size)
+
+    def movements(self, config, parameters, size) -> dict[str, tuple]:
+        """Layers that only move numbers; the network's picture is no longer the program's input."""
+        found = self.inner.movements(config, parameters, size)
+        return {layer: (self._source(source), function) for layer, (source, function) in found.items()}
+
+    def operands(self, config) -> dict[str, tuple]:
+        """What layers read of others, moved."""
+        found = self.inner.operands(config)
+        return {layer: (self._source(source), *rest) for layer, (source, *rest) in found.items()}
+
+    def _source(self, layer):
+        return layer or next(iter(self.before), "")
+
+    def expressions(self, config, parameters, size) -> dict[str, np.ndarray]:
+        """The factors of the interface, to which nothing is added, beside the network's own constants."""
+        added = {}
+        for layer, factor in ((FROM_BYTES, 1 / WHITE), (TO_BYTES, WHITE)):
+            if layer in self.before | self.behind:
+                added |= {f"{layer}.factor": np.array(factor), f"{layer}.value": np.zeros((config.channels, 1, 1))}
+        return self.inner.expressions(config, parameters, size) | added
+
+    def steps(self, config, parameters: Mapping[str, np.ndarray], x) -> Iterator[tuple[str, np.ndarray]]:
+        """The forward pass, layer by layer.
+
+        Parameters
+        ----------
+        config : Config
+        parameters : mapping of str to ndarray
+        x : ndarray, (N, C, H, W)
+            As the program takes it.
+
+        Yields
+        ------
+        (str, ndarray)
+            Layer name and tensor.
+        """
+        if self.before:
+            x = _ordered(x, self.interface.into) * parameters.get(f"{FROM_BYTES}.factor", x.dtype.type(1 / WHITE))
+            yield FROM_BYTES, x
+        y = x
+        for layer, y in self.inner.steps(config, parameters, x):
+            yield layer, y
+        for layer in self.behind:
+            if layer == TO_BYTES:
+                y = _ordered(y, self.interface.out) * parameters.get(f"{TO_BYTES}.factor", x.dtype.type(WHITE))
+            else:
+                y = np.clip(y, 0, 1 if layer == CLIP else WHITE)
+            yield layer, y
+
+
+def interface(program, graph):
+    """How a package takes and gives pictures.
+
+    Parameters
+    ----------
+    program : Program
+        One input, one output.
+    graph : Graph
+
+    Returns
+    -------
+    Interface
+
+    Raises
+    ------
+    BadInput
+        For a color space that is unknown.
+    """
+    into, out = (_color(feature) for feature in (program.inputs[0], program.outputs[0]))
+    return Interface(into, out, _clip(program, graph) if out else None)
+
+
+def _color(feature):
+    """The color space of an image of bytes, None for a tensor."""
+    if feature.image in (None, "GRAYSCALE_FLOAT16"):
+        return None
+    if feature.image not in COLORS:
+        raise BadInput(
+            f"{feature.name} of the package is an image of {feature.image} colors, expected {', '.join(COLORS)}; "
+            "export it so"
+        )
+    return feature.image
+
+
+def _clip(program, graph):
+    """Where the package keeps its result within the range of pictures: before it becomes bytes, behind, or nowhere."""
+    name, tail = program.outputs[0].name, []
+    while name in graph.operation and graph.operation[name].type in TAIL:
+        read = [read for read in graph.operation[name].reads if read in graph.varying]
+        tail.append(graph.operation[name].type)
+        name = read[0] if len(read) == 1 else ""
+    tail = [kind for kind in tail if kind != "cast"]
+    if "clip" not in tail:
+        return None
+    return CLIP_BYTES if tail[0] == "clip" else CLIP
+
+
+def _ordered(x, space):
+    """Blue first for red first, and the other way round, where the color space says so."""
+    return x[:, ::-1] if space == "BGR" else x
