@@ -153,6 +153,15 @@ def test_a_bare_program_and_a_missing_path_are_refused(package, tmp_path):
     refused(tmp_path / "nothing.mlpackage", "does not exist")
 
 
+def test_what_is_taken_for_a_package_is_called_by_its_kind(package, tmp_path, monkeypatch):
+    refused(shutil.make_archive(tmp_path / "m", "zip", package), "m.zip: this is a zip archive; unpack it")
+    compiled = tmp_path / "m.mlmodelc"
+    compiled.mkdir()
+    refused(compiled, "compiled model; give the .mlpackage")
+    monkeypatch.chdir(tmp_path)
+    refused(".", f"{tmp_path.name}: this folder has no file 'Manifest.json'")
+
+
 @pytest.mark.parametrize("where", ["Manifest.json", "Data/com.apple.CoreML/model.mlmodel"])
 def test_a_missing_file_is_named(package, where):
     (package / where).unlink()

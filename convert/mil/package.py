@@ -1,6 +1,7 @@
 """A .mlpackage on disk becomes a Program. Nothing outside the package is read, whatever it says."""
 
 import json
+import zipfile
 from pathlib import Path, PurePosixPath
 
 from ...refimpl.errors import BadInput
@@ -56,14 +57,28 @@ def open_package(path, function=None):
     if not path.exists():
         raise BadInput(f"{path} does not exist; give the path of a .mlpackage folder")
     try:
-        if path.is_file():
-            _read_model(path)
-            raise BadInput("this is a bare model file without its weights; give its .mlpackage folder")
+        _check_kind(path)
         model_path = _model_path(path)
         with enough_memory("the package"):
             return _program(path, _read_model(model_path), _Blobs(path, model_path.parent), function)
     except BadInput as error:
-        raise BadInput(f"{path.name}: {error}") from error
+        raise BadInput(f"{path.name or path.resolve().name}: {error}") from error
+
+
+def _check_kind(path):
+    """Raise BadInput for what is taken for a package at times, and is none."""
+    if path.is_dir():
+        if (path / "coremldata.bin").exists() or path.suffix == ".mlmodelc":
+            raise BadInput("this is a compiled model; give the .mlpackage folder that it was compiled from")
+        if not (path / "Manifest.json").exists():
+            raise BadInput(
+                "this folder has no file 'Manifest.json', so it is no .mlpackage; copy it again"
+            )
+        return
+    if zipfile.is_zipfile(path):
+        raise BadInput("this is a zip archive; unpack it and give the .mlpackage folder in it")
+    _read_model(path)
+    raise BadInput("this is a bare model file without its weights; give its .mlpackage folder")
 
 
 def _model_path(package):
