@@ -27,6 +27,8 @@ def run_against(console, program, inputs, found, expected, profile):
     BadInput
         When the expected arrays are not exactly the outputs.
     """
+    found = {name: value for name, value in found.items() if value.dtype.kind != "U"}  # a label: probabilities decide
+    expected = {name: value for name, value in expected.items() if name in found or value.dtype.kind != "U"}
     if set(expected) != set(found):
         given, wanted = (", ".join(sorted(names)) or "nothing" for names in (expected, found))
         raise BadInput(f"the expected arrays are {given}, the package gives {wanted}; name them so in the .npz")

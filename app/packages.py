@@ -20,6 +20,8 @@ from .amounts import parse_size
 from .outputs import check_output, write_bytes
 from .picture import FORMATS, check_target, read_picture, write_picture
 
+MOST_CLASSES = 5  # of a classifier's result on the terminal
+
 
 def run_export(console, weights, output, size, precision, storage, target, io, keep_float32, average):
     """Convert a checkpoint; see `karat.convert.export.coreml.export` for the options."""
@@ -48,14 +50,30 @@ def run_package(console, package, source, output, profile, against=None, functio
     inputs = _inputs(program, Path(source))
     expected = _arrays(Path(against)) if against else None
     results = program.predict(inputs, profile=profile)
+    for name, value in results.items():
+        console.print(f"{name}: {_shown(value)}", highlight=False, markup=False)
+    results = {name: _array_of(value) for name, value in results.items()}
     if output is not None:
         _write_results(output, results, program)
-    for name, value in results.items():
-        low, high = (float(f(value)) for f in (np.min, np.max))
-        console.print(f"{name}: {value.dtype} {value.shape} from {low:.4g} to {high:.4g}", highlight=False)
     if output is not None:
         console.print(f"{output} written", highlight=False)
     return 0 if expected is None else run_against(console, program, inputs, results, expected, profile)
+
+
+def _shown(value):
+    """A result in a line: of a classifier its label, and the most probable classes."""
+    if isinstance(value, dict):
+        best = sorted(value.items(), key=lambda item: -item[1])[:MOST_CLASSES]
+        return ", ".join(f"{label} {share:.4g}" for label, share in best) + f"; {len(value)} classes"
+    if not isinstance(value, np.ndarray):
+        return str(value)
+    low, high = (float(f(value)) for f in (np.min, np.max))
+    return f"{value.dtype} {value.shape} from {low:.4g} to {high:.4g}"
+
+
+def _array_of(value):
+    """A result as an array: of a classifier the probabilities in the order of its classes."""
+    return np.array(list(value.values()) if isinstance(value, dict) else value)
 
 
 def _write_results(output, results, program):

@@ -39,6 +39,7 @@ SUB_BYTE_BITS = {"uint1": 1, "uint2": 2, "uint3": 3, "uint4": 4, "uint6": 6, "in
 # What a type that NumPy has not is held in: every one of its values, exactly
 HELD = dict.fromkeys(SUB_BYTE_BITS, "uint8") | {"int4": "int8"}
 HELD |= dict.fromkeys(("bfloat16", "float8_e4m3fn", "float8_e5m2"), "float32")
+HELD["dictionary"] = "float64"  # of a classifier: its values, in the order of its keys
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ...refimpl.errors import BadInput, UnsupportedOperator
+from .blob import HELD
 from .ops import OPERATORS
 from .ops.state import STATEFUL
 from .record import Evidence, OpRecord
@@ -78,7 +79,8 @@ def _check(operation, known):
 
 def _check_output(output, operation, exact):
     try:
-        np.dtype("float32" if output.dtype == "bfloat16" and exact else output.dtype)
+        held = (exact and output.dtype == "bfloat16") or (operation.type == "classify" and output.dtype == "dictionary")
+        np.dtype(HELD[output.dtype] if held else output.dtype)
     except TypeError as error:
         raise UnsupportedOperator(f"{operation} gives {output.dtype}, which karat cannot hold; use floats") from error
     if math.prod(size for size in output.shape if size is not None) > MAX_ELEMENTS:

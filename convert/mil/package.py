@@ -71,9 +71,7 @@ def _check_kind(path):
         if (path / "coremldata.bin").exists() or path.suffix == ".mlmodelc":
             raise BadInput("this is a compiled model; give the .mlpackage folder that it was compiled from")
         if not (path / "Manifest.json").exists():
-            raise BadInput(
-                "this folder has no file 'Manifest.json', so it is no .mlpackage; copy it again"
-            )
+            raise BadInput("this folder has no file 'Manifest.json', so it is no .mlpackage; copy it again")
         return
     if zipfile.is_zipfile(path):
         raise BadInput("this is a zip archive; unpack it and give the .mlpackage folder in it")

@@ -1,6 +1,6 @@
 """A Core ML program as one object: what goes in, what comes out, its constants and its operations."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -138,6 +138,7 @@ class Program:
         Returns
         -------
         dict of str to ndarray
+            A classifier's label is a str or an int, its probabilities are a dict of float by class.
 
         Raises
         ------
@@ -152,7 +153,19 @@ class Program:
         run_steps(self.compiled(chosen), values)
         if state is not None:
             state.update({feature.name: values[feature.name].copy() for feature in self.states})
-        return {feature.name: values[feature.name] for feature in self.outputs}
+        return {feature.name: self._result(feature.name, values) for feature in self.outputs}
+
+    def _result(self, name, values) -> Any:
+        """An output as Core ML gives it."""
+        operation = self._producers.get(name)
+        if operation is None or operation.type != "classify":
+            return values[name]
+        label, probabilities = (output.name for output in operation.outputs)
+        if name == label:
+            return values[name].item()
+        return dict(
+            zip(self.constant_of(operation, "classes").value.tolist(), values[probabilities].tolist(), strict=True)
+        )
 
     def trace(self, inputs, profile="fp32-accumulate", state=None):
         """Run the program and yield the value of every operation.

@@ -48,12 +48,13 @@ class Variable:
 def variable(named):
     """The Variable of a NamedValueType message; a list or a state has that word for its dtype, and shape ().
 
-    Programs with such values can be opened and inspected; no operator takes or makes them.
+    Programs with such values can be opened and inspected; no operator takes or makes lists. A dictionary is held as
+    its values, as many as there are.
     """
     message = named.type
     for word in NO_TENSORS:
         if message is not None and getattr(message, f"{word}Type") is not None:
-            return Variable(named.name, word, ())
+            return Variable(named.name, word, AnyShape((None,)) if word == "dictionary" else ())
     dtype, shape = tensor_type(message, f"variable {named.name!r}")
     return Variable(named.name, dtype, shape)
 

@@ -7,6 +7,7 @@ two are compared with each other.
 from . import activation as activation
 from . import attention as attention
 from . import batches as batches
+from . import classification as classification
 from . import compressed as compressed
 from . import convolution as convolution
 from . import cropping as cropping
