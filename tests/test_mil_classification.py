@@ -13,6 +13,7 @@ from karat.convert.mil import open_package
 from karat.convert.mil.ops.classification import classify
 from karat.refimpl.errors import BadInput
 
+pytestmark = pytest.mark.filterwarnings("ignore")  # coremltools' and PyTorch's own
 SHARES = st.integers(1, 9).flatmap(lambda n: arrays(np.float32, (1, n), elements=st.floats(0, 1, width=32)))
 run = CliRunner().invoke
 

@@ -163,9 +163,10 @@ class Program:
         label, probabilities = (output.name for output in operation.outputs)
         if name == label:
             return values[name].item()
-        return dict(
-            zip(self.constant_of(operation, "classes").value.tolist(), values[probabilities].tolist(), strict=True)
-        )
+        classes = self.constant_of(operation, "classes")
+        if classes is None:
+            raise BadInput(f"the classes of {operation} are computed, expected stored ones; export it again")
+        return dict(zip(classes.value.tolist(), values[probabilities].tolist(), strict=True))
 
     def trace(self, inputs, profile="fp32-accumulate", state=None):
         """Run the program and yield the value of every operation.
