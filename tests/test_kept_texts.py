@@ -203,6 +203,16 @@ def test_a_long_packet_wins_over_the_extension():
     assert not any(part.startswith(MORE_XMP + b"A" * 32) for part in of(content, 0xE1, MORE_XMP))
 
 
+def test_an_extension_without_its_packet_is_said(tmp_path):
+    before = jpeg(*((0xE1, MORE_XMP + piece) for piece in extended(5)))
+    content, written = coded(reread(tmp_path, before), "JPEG")
+    assert of(content, 0xE1, MORE_XMP) == []
+    assert written.notes == (
+        "extended XMP of 5 bytes is left out: the packet that it belongs to is not there, and without it nobody would "
+        "read it",
+    )
+
+
 @pytest.mark.parametrize(
     ("part", "said"),
     [

@@ -184,7 +184,7 @@ def decode(data, found):
 def _decode_heic(data, found):
     import pillow_heif
 
-    from .pillow_pixels import unmultiplied
+    from .pillow_pixels import turned_metadata, unmultiplied
     from .turn import turn
 
     file = pillow_heif.open_heif(data, convert_hdr_to_8bit=False, hdr_to_16bit=False)
@@ -202,4 +202,4 @@ def _decode_heic(data, found):
         pixels = pixels[:, :, [0, -1][: found.channels]]
     if not found.extra["turned"]:  # what the file itself asks for, libheif has done
         pixels = turn(pixels, found.orientation)
-    return Photo(np.ascontiguousarray(pixels), bits, "HEIC", found.metadata, found.notes)
+    return Photo(np.ascontiguousarray(pixels), bits, "HEIC", turned_metadata(found), found.notes)
