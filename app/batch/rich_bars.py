@@ -37,7 +37,8 @@ class Bars(Progress):
     """
 
     def __init__(self, console, clock):
-        self.clock, self.step = clock, None
+        self.clock = clock
+        self.step: tuple | None = None
         columns = TextColumn("{task.description}"), BarColumn(), _TimeLeft()
         super().__init__(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty())
 

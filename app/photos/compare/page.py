@@ -9,12 +9,13 @@ from pathlib import Path
 
 from ...outputs import write_bytes
 from ..photo import Photo
-from .crops import SIDE, find_crops
+from .crops import COUNT, SIDE, find_crops
 from .numbers import GREY, border_of, check_truth, likeness
-from .pictures import LONGEST, detail, whole_pictures
+from .pictures import DETAIL, LONGEST, WHOLE, detail, whole_pictures
 from .shown import over, resized, shown
 
 ROOM = 32_000_000  # bytes of all pictures of a page, as they stand in it
+EMPTY = 100_000  # bytes of a page beside its pictures
 MOST_NAMED = 200  # characters of a name
 
 
@@ -74,6 +75,22 @@ def write_comparison(path, pairs: Iterable[Pair], of=None) -> int:
         photos.append(photo)
     write_bytes(path, _page(photos, max(of or 0, len(photos))).encode("utf-8", "replace"))
     return len(photos)
+
+
+def most_bytes(sizes) -> int:
+    """Bytes of a page at most, about.
+
+    Parameters
+    ----------
+    sizes : iterable with width and height
+        Of the results.
+    """
+    colours, coded = 3, 4 / 3  # of a pixel; base64
+    pictures = 0
+    for size in sizes:
+        samples = colours * size.width * size.height
+        pictures += coded * (2 * min(WHOLE, samples) + 2 * COUNT * min(DETAIL, samples))
+    return EMPTY + int(min(pictures, ROOM))
 
 
 def _photo(pair):
