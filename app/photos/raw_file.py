@@ -15,10 +15,12 @@ import io
 import numpy as np
 
 from ...refimpl.errors import BadInput
+from .exif_block import exif_notes
+from .exif_patch import turned_exif
 from .found import Found
 from .photo import Metadata, Photo
-from .tags import BIG, CLASSIC, COMPRESSION, LENGTH, MAKE, MODEL, PHOTOMETRIC, SUBFILE, VARIANTS, WIDTH, Tags
-from .tiff_file import maker_note, metadata
+from .tags import BIG, CLASSIC, COMPRESSION, LENGTH, MAKE, MODEL, PHOTOMETRIC, STORAGE, SUBFILE, VARIANTS, WIDTH, Tags
+from .tiff_file import left_out, metadata
 
 DNG_VERSION, CFA, LINEAR_RAW = 50706, 32803, 34892
 COMPRESSIONS = {262, 32767, 32769, 32770, 32772, 32867, 34713, 65000, 65535}  # of Kodak, Sony, Samsung, Nikon, Pentax
@@ -26,6 +28,9 @@ PLACES = ((273, 279), (324, 325), (280, 279))  # where strips or tiles begin and
 NO_PLACE = 2**32 - 1  # Panasonic writes that where it says the place elsewhere
 FULL_SIZE, LOSSLESS_JPEG = 0, 7
 KEEPING = ("CANON", "NIKON", "SONY", "PANASONIC", "LEICA", "OLYMPUS", "PENTAX", "SAMSUNG")  # what TIFF says; not Kodak
+# about the mosaic, or said anew: of Panasonic and TIFF/EP, and of DNG
+SENSOR = {*range(1, 254), 33421, 33422, *range(50706, 50723), 50728, *range(50731, 50735), 50738, 50739}
+SENSOR |= {50778, 50779, 50780, 50781, 50829, 50830}
 MATRICES, D65 = ((50721, 50778), (50722, 50779)), 21  # ColorMatrix with its illuminant, as EXIF numbers light
 
 
@@ -88,9 +93,11 @@ def inspect(data):
     if bytes(data[:4]) in CLASSIC + BIG + VARIANTS:
         tags = Tags(data)
         _check_whole(tags, len(data))
-        kept, notes = metadata(tags, tags.first), tuple(maker_note(tags))
+        kept = metadata(tags, tags.first)
+        notes = (*exif_notes(tags, kept.exif), *left_out(tags.first, STORAGE | SENSOR))
         camera = {"make": tags.text(MAKE), "model": tags.text(MODEL), **_dng_matrix(tags)}
-    kept = Metadata(kept.exif, kept.xmp, kept.iptc)
+    turned = turned_exif if sizes.flip & 4 else bytes
+    kept = Metadata(kept.exif and turned(kept.exif), kept.xmp, kept.iptc)
     return Found("RAW", *_size(sizes), channels, 16, 1, kept, notes, (sizes.raw_width, sizes.raw_height), camera)
 
 
