@@ -150,7 +150,8 @@ def test_damaged_tags_are_said(tmp_path):
 def test_a_turned_raw_file_has_its_resolution_turned(tmp_path):
     pixels = random_pixels(0, 24, 40, 1, 16)
     tags = [(50706, 1, 4, (1, 4, 0, 0), True), (50707, 1, 4, (1, 1, 0, 0), True), (274, 3, 1, 6, True),
-            (33421, 3, 2, (2, 2), True), (33422, 1, 4, (0, 1, 1, 2), True), (271, 2, 0, "Maker", True), (272, 2, 0, "A model", True), (50708, 2, 0, "A model", True)]  # fmt: skip
+            (33421, 3, 2, (2, 2), True), (33422, 1, 4, (0, 1, 1, 2), True),
+            (271, 2, 0, "Maker", True), (272, 2, 0, "A model", True), (50708, 2, 0, "A model", True)]  # fmt: skip
     content = tiff(pixels, photometric=32803, extratags=tags, resolution=(300, 150), resolutionunit="INCH")
     with rawpy.imread(io.BytesIO(content)) as raw:
         assert raw.sizes.flip & 4
