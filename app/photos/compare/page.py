@@ -123,7 +123,7 @@ def _photo(pair):
     }
 
 
-def columns(size, crops) -> int:
+def columns(size, crops: list[Crop]) -> int:
     """How many details stand beside each other, so that they and the whole picture end at about the same height.
 
     Parameters
@@ -136,7 +136,7 @@ def columns(size, crops) -> int:
     Examples
     --------
     >>> columns((1200, 900), 3 * [Crop(0, 0, 320, 320, 1)]), columns((462, 616), 3 * [Crop(0, 0, 144, 144, 1)])
-    (3, 1)
+    (3, 2)
     """
     shown = min(1, WINDOW / size[1])
     width, height = size[0] * shown, size[1] * shown + SLIDER
