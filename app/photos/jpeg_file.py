@@ -19,6 +19,10 @@ FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE
 LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
 COMMENT = 0xFE
 APPLICATIONS = range(0xE0, 0xF0)  # APP0 to APP15
+# what XMP says of the rest of a file: Adobe's and Apple's gain maps, Google's containers
+GAIN_WORDS = (b"hdrgm:Version", b"HDRGainMap", b'Semantic="GainMap"', b"Semantic>GainMap<")
+FILM_WORDS = (b'MotionPhoto="1"', b"MotionPhoto>1<", b'MicroVideo="1"', b"MicroVideo>1<")
+DEPTH_WORDS = (b"GDepth:Data", b"GDepth:Mime", b'Semantic="Depth"', b'Semantic="DepthMap"', b"depthmap")
 JFXX, LEAST_JFIF = b"JFXX\0", 14  # bytes of JFIF's segment without a thumbnail
 PIXELS = {0xE0: 14, 0xEE: 12}  # JFIF and Adobe say what the numbers mean, in so many bytes at least
 SIGNED = b"jumb"  # a box of C2PA (ISO/IEC 19566-5)
@@ -148,10 +152,15 @@ def _notes(kept, profile, more, unknown, thumbnail, comments):
     yield from photoshop_notes(b"".join(kept[PHOTOSHOP]))
     if unknown:
         yield _unknown(unknown)
-    if kept[GAIN_MAP] or any(b"hdrgm:Version" in packet or b"HDRGainMap" in packet for packet in kept[XMP]):
+    packets = b"".join([*kept[XMP], *more])
+    if kept[GAIN_MAP] or any(word in packets for word in GAIN_WORDS):
         yield "it holds a gain map for HDR screens, which is left out: the result is the standard picture"
     elif kept[PICTURES]:
         yield "it holds further pictures (such as a preview or a second view), which are left out"
+    if any(word in packets for word in FILM_WORDS):
+        yield "it is a moving photo: the film behind the picture is left out"
+    if any(word in packets for word in DEPTH_WORDS):
+        yield "it holds a depth map, which is left out"
     if thumbnail:
         yield "its JFIF thumbnail is left out: it shows the small picture"
     if comments:
