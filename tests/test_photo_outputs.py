@@ -142,7 +142,9 @@ def test_a_link_is_replaced_and_what_it_points_to_kept(tmp_path):
     assert (tmp_path / "a").read_bytes() == b"new"
 
 
-@pytest.mark.parametrize(("form", "bits"), [("AVIF", 8), ("AVIF", 10), ("HEIC", 8), ("HEIC", 10), ("HEIC", 12)])
+@pytest.mark.parametrize(
+    ("form", "bits"), [("JPEG", 8), ("WebP", 8), ("AVIF", 8), ("AVIF", 10), ("HEIC", 8), ("HEIC", 10), ("HEIC", 12)]
+)
 def test_flat_white_stays_white_where_something_is_lost(form, bits):
     """By default. An AVIF of 12 bits is the exception that the documentation names: there the codec is off by two."""
     pixels = np.full((256, 256, 3), 2**bits - 1, np.uint8 if bits == 8 else np.uint16)
