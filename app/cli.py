@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from ..refimpl.errors import BadInput
+from .json_out import json_place
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 PIPED = 160  # columns where nobody looks: no layer's name is broken, and grep finds it
@@ -17,7 +18,7 @@ console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ e
 CONVERT_EXTRA = {"torch", "coremltools", "jinja2"}
 
 Weights = Annotated[str | None, typer.Option("--weights", "-w", help="zoo:NAME, .pth or .safetensors")]
-Json = Annotated[Path | None, typer.Option("--json", help="also write the result here")]
+Json = Annotated[Path | None, typer.Option("--json", help="also here; - is stdout", callback=json_place(console))]
 Average = Annotated[int, typer.Option(help="2: a x3 QuickSRNet followed by 2x2 averaging")]
 
 Package = Annotated[Path, typer.Argument(help=".mlpackage")]

@@ -20,6 +20,8 @@ UNWRITABLE = {
     errno.EIO: "check the disk",
 }
 
+LEAST = 4096  # bytes that are written and taken back, to see whether that can be
+
 
 def check_output(path, *sources):
     """To be asked before any work is done: the output can be written, and is none of the inputs.
@@ -29,12 +31,14 @@ def check_output(path, *sources):
     BadInput
     """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise BadInput(f"the folder {path.parent} does not exist, expected the output's folder to; make it first")
-    if path.is_dir():
-        raise BadInput(f"{path} is a folder, expected a file name; add one")
-    if not os.access(path.parent, os.W_OK):
-        raise BadInput(f"the folder {path.parent} cannot be written to, expected one that can; choose another")
+    _check_place(path)
+    try:
+        with tempfile.TemporaryFile(
+            dir=path.parent
+        ) as file:  # rights do not tell of a full disk, a quota, a dead share
+            file.write(bytes(LEAST))
+    except OSError as error:
+        raise _unwritable(path, error) from None
     for source in [Path(source) for source in sources if source is not None]:
         package = source.suffix == ".mlpackage" and source.is_dir()
         if package and path.resolve().is_relative_to(source.resolve()):
@@ -43,6 +47,16 @@ def check_output(path, *sources):
             raise BadInput(f"{path} is the sidecar of {source}, expected another file; choose another output")
         if path.exists() and source.exists() and path.samefile(source):
             raise BadInput(f"{path} is the input itself, expected another file; choose another output")
+
+
+def _check_place(path):
+    """Whether a file may have this name."""
+    if not path.parent.is_dir():
+        raise BadInput(f"the folder {path.parent} does not exist, expected the output's folder to; make it first")
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder, expected a file name; add one")
+    if not os.access(path.parent, os.W_OK):
+        raise BadInput(f"the folder {path.parent} cannot be written to, expected one that can; choose another")
 
 
 def check_outputs(paths, *sources):
@@ -121,7 +135,7 @@ def replacing(path, temporary=None):
     """
     path = Path(path)
     try:
-        check_output(path)
+        _check_place(path)
         if temporary is None:
             handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".karat-")
         else:

@@ -252,7 +252,7 @@ def test_an_input_is_never_overwritten(tmp_path, job):
 def test_little_room_is_refused(tmp_path, job, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(space.shutil, "disk_usage", lambda path: usage._replace(free=10))
-    with pytest.raises(BadInput, match=r"MB will be written and .* has 0 MB left"):
+    with pytest.raises(BadInput, match=r"about 1 kB will be written and .* has 0 kB left"):
         job()
     assert not (tmp_path / "out").exists()
 
@@ -310,6 +310,33 @@ def test_a_disk_that_is_really_full(tmp_path, job, small_disk, monkeypatch):
     assert leftovers(small_disk) == []
     with pytest.raises(BadInput, match="No space left on device"):
         job(tmp_path / "in/p1.png", small_disk / "one.png")
+
+
+@pytest.mark.parametrize("what", ["json", "compare"])
+def test_a_report_that_would_find_no_room_is_refused_first(tmp_path, job, small_disk, what):
+    """Before, all photographs were computed, and then nothing said what had become of them."""
+    place = small_disk / f"report.{what}"
+    for number in range(4, 12):
+        picture(tmp_path / f"in/p{number}.png", 1, 300, 300)
+    (small_disk / "ballast").write_bytes(bytes(251_904))  # 8 kB are left: enough for a first look
+    with pytest.raises(BadInput, match=r"about \d+ [kM]B will be written and .*small has 8 kB left"):
+        job(**{what: place})
+    (small_disk / "ballast").write_bytes(bytes(262_144))
+    with pytest.raises(BadInput, match="No space left on device") as refused:
+        job(**{what: place})
+    assert str(place) in str(refused.value)
+    assert str(refused.value).count("expected") == 1
+    assert not (tmp_path / "out").exists()
+    assert [path.name for path in small_disk.iterdir()] == ["ballast"]
+
+
+def test_room_for_the_report_and_the_page_is_about_what_they_take(tmp_path, job, monkeypatch):
+    asked = []
+    monkeypatch.setattr("karat.app.batch.checks.check_room", lambda size, folder: asked.append(size))
+    places = tmp_path / "r.json", tmp_path / "p.html"
+    job(json=places[0], compare=places[1])
+    for size, path in zip(asked[-2:], places, strict=True):
+        assert path.stat().st_size <= size <= 10 * path.stat().st_size
 
 
 def test_a_read_only_target_is_refused(tmp_path, job, small_disk):

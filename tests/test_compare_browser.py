@@ -219,3 +219,22 @@ def test_the_pictures_are_shown_without_the_script(browser, path, tmp_path):
     browser.open(bare)
     assert clip_of(browser, WHOLE) == "inset(0px 0px 0px 50%)"
     assert browser.run("document.querySelector('.whole .stage').clientWidth") > 300
+
+
+# How much further to one side than to the other pictures stand in their card, and details in their group; pixels.
+ASIDE = """[...document.querySelectorAll(".pictures, .details")].map((group) => {
+  const box = group.getBoundingClientRect();
+  const parts = [...group.children].map((part) => part.getBoundingClientRect());
+  const left = Math.min(...parts.map((part) => part.left)) - box.left;
+  return Math.abs(left - (box.right - Math.max(...parts.map((part) => part.right))));
+})"""
+
+
+@pytest.mark.parametrize("width", [400, 1280, 2000])
+def test_no_side_of_a_card_is_left_blank(browser, path, width):
+    browser.open(path, width)
+    for zoom in (1, 2, 4):
+        browser.run(f"document.querySelector('#zoom-{zoom}').click()")
+        assert max(browser.run(ASIDE)) <= 1
+    browser.run("document.querySelectorAll('.pictures').forEach((p) => (p.style.justifyContent = 'start'))")
+    assert width < 1280 or max(browser.run(ASIDE)) > 1

@@ -7,13 +7,15 @@ import pytest
 import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
-from photo_files import exif, pillow, smooth, tiff, with_chunk
+from photo_files import exif, heic, pillow, smooth, tiff, with_chunk
 from PIL import Image
 from written_files import coded, random_pixels
 
 from karat.app.photos import density, jpeg_out, png_out, read, tiff_out
+from karat.app.photos.exif_patch import turned_exif
 from karat.app.photos.photo import Metadata, Photo
 from karat.app.photos.png_file import chunks
+from karat.app.photos.tags import Tags
 
 PIXELS = smooth(24, 40)
 UNITS = [None, "inch", "cm"]
@@ -107,6 +109,69 @@ def test_a_turned_picture_has_its_density_turned(tmp_path, turn):
     content = pillow(PIXELS, "JPEG", dpi=(300, 150), exif=b"Exif\0\0" + exif(turn))
     expected = (300, 150, "inch") if turn < 5 else (150, 300, "inch")
     assert reread(tmp_path, content).metadata.density == expected
+
+
+def resolved(order, turn, x, y):
+    """An EXIF block with orientation, XResolution and YResolution."""
+    tags = [(274, 3, 1, struct.pack(order + "HH", turn, 0))]
+    tags += [(282, 5, 1, struct.pack(order + "I", 50)), (283, 5, 1, struct.pack(order + "I", 58))]
+    rows = b"".join(struct.pack(order + "HHI", *tag[:3]) + tag[3] for tag in tags)
+    mark = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8)
+    return mark + struct.pack(order + "H", 3) + rows + bytes(4) + struct.pack(order + "IIII", *x, *y)
+
+
+def resolutions(exif):
+    """The bytes of a block's two resolutions."""
+    first = Tags(exif).first
+    return first[282].data, first[283].data
+
+
+PAIRS = st.tuples(st.integers(1, 2**32 - 1), st.integers(1, 2**32 - 1))
+
+
+@given(order=st.sampled_from("<>"), turn=st.integers(1, 8), x=PAIRS, y=PAIRS)
+def test_exifs_own_resolution_is_turned_with_the_picture(order, turn, x, y, tmp_path_factory):
+    block = resolved(order, turn, x, y)
+    before = reread(tmp_path_factory.mktemp("d"), pillow(PIXELS, "JPEG", exif=b"Exif\0\0" + block))
+    said, kept = resolutions(block), resolutions(before.metadata.exif)
+    assert kept == (said if turn < 5 else said[::-1])
+    differ = [place for place, (a, b) in enumerate(zip(block, before.metadata.exif, strict=True)) if a != b]
+    assert all(50 <= place < 66 for place in differ)
+    for form in ("JPEG", "TIFF"):
+        assert resolutions(reread(tmp_path_factory.mktemp("d"), coded(before, form)[0]).metadata.exif) == kept
+
+
+def test_a_mutant_that_leaves_exifs_resolution_is_caught(monkeypatch, tmp_path_factory):
+    monkeypatch.setattr("karat.app.photos.pillow_pixels.turned_exif", lambda exif: exif)
+    with pytest.raises(AssertionError):
+        test_exifs_own_resolution_is_turned_with_the_picture.hypothesis.inner_test(
+            "<", 6, (300, 1), (150, 1), tmp_path_factory
+        )
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("form", ["HEIC", "PNG", "WebP"])
+def test_every_family_turns_exifs_resolution(tmp_path, form, turn):
+    block = resolved(">", turn, (300, 1), (150, 1))
+    write = {"HEIC": heic, "PNG": lambda p, exif: pillow(p, "PNG", exif=exif),
+             "WebP": lambda p, exif: pillow(p, "WEBP", exif=exif)}  # fmt: skip
+    found = density.of_exif(reread(tmp_path, write[form](PIXELS, exif=block)).metadata.exif)
+    assert found == ((300, 150, "inch") if turn < 5 else (150, 300, "inch"))
+
+
+def test_a_turned_jpeg_with_the_same_density_twice_has_no_note_as_tiff(tmp_path):
+    block = resolved(">", 6, (300, 1), (150, 1))
+    found = reread(tmp_path, pillow(PIXELS, "JPEG", dpi=(300, 150), exif=b"Exif\0\0" + block))
+    content, written = coded(found, "TIFF")
+    assert written.notes == ()
+    assert reread(tmp_path, content).metadata.density == (150, 300, "inch")
+
+
+def test_two_resolutions_in_one_place_or_beyond_the_end_are_left():
+    block = resolved("<", 6, (300, 1), (150, 1))
+    shared = block.replace(struct.pack("<I", 58), struct.pack("<I", 54))
+    for damaged in (shared, block[:-1]):
+        assert turned_exif(damaged) == damaged
 
 
 @pytest.mark.parametrize("form", ["WebP", "AVIF", "HEIC"])

@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
+from exif_blocks import small_jpeg
 from hypothesis import given
 from hypothesis import strategies as st
 from photo_files import chunk, exif, heic, pillow, smooth, with_chunk
@@ -206,6 +207,30 @@ def test_a_long_packet_wins_over_the_extension():
 @pytest.mark.parametrize(
     ("part", "said"),
     [
+        (b"JFXX\0\x10" + small_jpeg(), True),
+        (b"JFXX\0\x13\1\1abc", True),
+        (b"JFIF\0\1\2\0\0\1\0\1\1\1abc", True),
+        (b"JFIF\0\1\2\0\0\1\0\1\0\0", False),
+    ],
+)
+def test_a_thumbnail_of_jfif_is_said(tmp_path, part, said):
+    notes = reread(tmp_path, jpeg((0xE0, part))).notes
+    assert notes == ("its JFIF thumbnail is left out: it shows the small picture",) * said
+
+
+def test_an_extension_without_its_packet_is_said(tmp_path):
+    before = jpeg(*((0xE1, MORE_XMP + piece) for piece in extended(5)))
+    content, written = coded(reread(tmp_path, before), "JPEG")
+    assert of(content, 0xE1, MORE_XMP) == []
+    assert written.notes == (
+        "extended XMP of 5 bytes is left out: the packet that it belongs to is not there, and without it nobody would "
+        "read it",
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
         ((0xE3, b"Meta\0\0more"), "APP3 'Meta'"),
         ((0xEB, b"JP\0\1\0\0\0\1\0\0\0\x20jumb\0\0\0"), "APP11 'JP' (a signature would no longer hold)"),
         ((0xEC, b"Ducky\0\1"), "APP12 'Ducky'"),
@@ -234,7 +259,7 @@ def test_chunks_that_nobody_reads_are_said(tmp_path, names, said):
 
 
 def test_known_segments_are_not_said(tmp_path):
-    known = [(0xE0, b"JFXX\0\x10"), (0xEE, b"Adobe\0\x64\0\0\0\0\1"), (0xED, b"Photoshop 3.0\0")]
+    known = [(0xEE, b"Adobe\0\x64\0\0\0\0\1"), (0xED, b"Photoshop 3.0\0")]
     assert reread(tmp_path, jpeg(*known, exif=b"Exif\0\0" + exif(1))).notes == ()
 
 

@@ -35,7 +35,11 @@ def sensor(seed, height, width, channels=3, metadata=None, **camera):
     return Photo(pixels, 16, "RAW", metadata or Metadata(), linear=True, camera=CAMERA | camera)
 
 
-@given(exif_blocks(), st.integers(0, 99), st.integers(22, 90), st.integers(22, 90), st.sampled_from([1, 3]))
+# LibRaw reads on behind a maker note that is none: in a file of less than 2 kB that is behind its end, and an error
+SIDES = st.integers(40, 90)
+
+
+@given(exif_blocks(), st.integers(0, 99), SIDES, SIDES, st.sampled_from([1, 3]))
 def test_rawpy_reads_the_same_numbers(drawn, seed, height, width, channels):
     """In the file's own raster, and after its own way from raw to linear camera colours."""
     photo = sensor(seed, height, width, channels, Metadata(exif=drawn.data))

@@ -119,6 +119,18 @@ def test_extended_xmp_is_kept_and_gain_maps_are_said(tmp_path):
     assert "gain map" in photo.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [(b"Item:Semantic='GainMap'".replace(b"'", b'"'), "gain map"), (b'GCamera:MotionPhoto="1"', "film"),
+     (b'GCamera:MicroVideo="1"', "film"), (b'GDepth:Mime="image/png"', "depth map"),
+     (b'GCamera:MotionPhoto="0"', None)],
+)  # fmt: skip
+def test_what_telephones_put_behind_a_jpeg_is_said(tmp_path, word, said):
+    notes = read(tmp_path, pillow(PIXELS, "JPEG", xmp=XMP.replace(b"/>", b" " + word + b"/>"))).notes
+    assert len(notes) == (said is not None)
+    assert said is None or said in notes[0]
+
+
 @pytest.mark.parametrize("name", [b"\0\0", b"\3odd", b"\4even\0"])
 def test_iptc_lies_among_other_resources(name):
     assert photoshop_iptc(resource(0x03ED, b"123", name) + resource(0x0404, IPTC, name)) == IPTC

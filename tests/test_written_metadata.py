@@ -9,12 +9,17 @@ import pytest
 from exif_blocks import complaints, exif_blocks
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import ImageCms
 from written_files import ALL, coded, metadata_of, pixels_of, random_pixels
 
 from karat.app.photos.bmff import add_items
+from karat.app.photos.color import PRIMARIES, primaries_profile, to_srgb
+from karat.app.photos.color_notes import HDR, profile_tag
 from karat.app.photos.exif_patch import read_block
 from karat.app.photos.photo import Metadata, Photo
+from karat.app.photos.read import read_photo
 from karat.app.photos.xmp_patch import EXIF, correct_xmp
+from karat.refimpl.errors import BadInput
 
 HEAD = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
@@ -171,10 +176,31 @@ def test_colour_numbers_become_a_profile_elsewhere(form):
     content, written = coded(photo, form)
     assert metadata_of(content, form)[2][16:20] == b"RGB "
     assert "was written as an ICC profile" in written.notes[0]
-    hdr = replace(photo, metadata=Metadata(cicp=(9, 16, 9)))
-    content, written = coded(hdr, form)
+    numbers = replace(photo, metadata=Metadata(cicp=(77, 13, 6)))
+    content, written = coded(numbers, form)
     assert metadata_of(content, form)[2] is None
     assert "is left out: the format has no place for it" in written.notes[0]
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+@pytest.mark.parametrize("form", ["JPEG", "TIFF", "WebP"])
+def test_hdr_becomes_a_profile_that_says_so(form, transfer, tmp_path):
+    """What reads it again finds the numbers in the profile, and LittleCMS finds nothing wrong with it."""
+    photo = Photo(random_pixels(0, 40, 50, 3, 8), 8, "HEIC", Metadata(cicp=(9, transfer, 9)))
+    content, written = coded(photo, form)
+    assert "was written as an ICC profile of version 4.4" in written.notes[0]
+    profile = metadata_of(content, form)[2]
+    assert (len(profile), profile[8:10]) == (int.from_bytes(profile[:4], "big"), b"\4\x40")
+    assert profile_tag(profile, b"cicp") == b"cicp" + bytes(4) + bytes([9, transfer, 0, 1])
+    opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    plain = ImageCms.ImageCmsProfile(io.BytesIO(primaries_profile(PRIMARIES[9][:6], PRIMARIES[9][6:])))
+    for name in ("red_primary", "green_primary", "blue_primary", "media_white_point"):
+        assert getattr(opened.profile, name) == getattr(plain.profile, name)
+    (tmp_path / "a").write_bytes(content)
+    again = read_photo(tmp_path / "a")
+    assert f"its brightness is coded for HDR screens ({HDR[transfer]})" in again.notes
+    with pytest.raises(BadInput, match="the picture is HDR"):
+        to_srgb(again)
 
 
 @pytest.mark.parametrize("damaged", [b"", b"II*\0", b"Exif\0\0", b"MM\0*\xff\xff\xff\xff", bytes(40), BLOCK[:20]])

@@ -9,6 +9,7 @@ from ..photos.read import printable
 from .manifest import NAME
 from .names import longest_name, same_name
 from .plan import Item, Refused
+from .report import report_size
 from .space import check_room, existing
 
 
@@ -119,6 +120,12 @@ def check_beside(ways, plan, sources):
     for path in given:
         if problem := _beside_problem(path, ways, inputs, results, folders):
             raise BadInput(f"{printable(str(path))} {problem}")
+    if ways.json is not None:
+        check_room(report_size(plan), Path(ways.json).parent)
+    if ways.compare is not None and not ways.dry_run:
+        from ..photos.compare.page import most_bytes  # not where nothing is compared
+
+        check_room(most_bytes(item.target for item in plan.items), Path(ways.compare).parent)
 
 
 def _beside_problem(path, ways, inputs, results, folders):

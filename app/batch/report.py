@@ -9,6 +9,8 @@ from ..photos.read import printable
 from .names import temporary
 from .plan import Item, Plan
 
+SAID = 1000  # bytes: a hash, times and some sentences
+
 
 def plan_table(plan: Plan, seconds):
     """A table of rich's: what each photograph is, and what becomes of it.
@@ -89,6 +91,11 @@ def _planned(entry):
     held |= {"input_size": [header.width, header.height], "input_bits": header.bits, "way": target.line}
     held |= {"size": [target.width, target.height], "computed": needs.line, "memory": needs.most, "bytes": entry.size}
     return held | {"error": None}
+
+
+def report_size(plan: Plan) -> int:
+    """Bytes of the report, about: the plan as it stands, and what will be said of each photograph."""
+    return len(json.dumps(as_json(plan), indent=1)) + SAID * len(plan.entries)
 
 
 def write_json(path, held) -> None:

@@ -101,7 +101,7 @@ def _results(work, options, fast, decoder, pool, stack, book, show):
             yield item, result
         return
     for item in _begun(work, book):
-        step = None if show is None else _stepper(show, fast, item, finished)
+        step = None if show is None else _stepper(show, fast, item, finished, options)
         result = upscale_item(item, options, fast, decoder, step)
         if show is not None:
             show(printable(item.source.path.name), 1.0, item.work, finished)
@@ -109,14 +109,17 @@ def _results(work, options, fast, decoder, pool, stack, book, show):
         finished += item.work
 
 
-def _stepper(show, fast, item, finished):
+def _stepper(show, fast, item, finished, options):
     """``progress(done, total)`` of the network; the rest of the bar is the encoder's, which does not tell of itself."""
-    from .speed import network_share  # not needed where nobody looks
+    from .speed import encoding_seconds, network_share  # not needed where nobody looks
 
     share, name = network_share(fast, item), printable(item.source.path.name)
 
     def step(now, total):
-        show(f"{name}, encoding" if now == total else name, share * now / total, item.work, finished)
+        if now < total:
+            show(name, share * now / total, item.work, finished)
+        else:
+            show(f"{name}, encoding", share, item.work, finished, lambda: encoding_seconds(item, options))
 
     step(0, 1)
     return step

@@ -31,6 +31,10 @@ def check_room(needed: int, folder: Path) -> None:
     free = shutil.disk_usage(existing(folder)).free
     if needed > free:
         raise BadInput(
-            f"about {needed / 1e6:.0f} MB will be written and {folder} has {free / 1e6:.0f} MB left, expected room for "
-            "all; make room, choose another disk or a format that takes less"
+            f"about {_amount(needed)} will be written and {folder} has {_amount(free)} left, expected room for all; "
+            "make room, choose another disk or a format that takes less"
         )
+
+
+def _amount(number):
+    return f"{number / 1e6:.0f} MB" if number >= 1e6 else f"{number / 1e3:.0f} kB"

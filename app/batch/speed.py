@@ -5,6 +5,7 @@ An estimate, and no more: caches, other work and what a picture shows change it.
 
 import io
 import time
+from functools import cache
 
 import numpy as np
 
@@ -26,6 +27,7 @@ NANOSECONDS = {
     "AVIF": 700,
     "HEIC": 3700,
 }  # to encode a pixel
+WORTH_MEASURING = 10  # seconds: a measurement takes one at most
 FLOPS = 1e11  # a second; both are for bars, which must not take time: about what 2 cores give
 
 
@@ -51,6 +53,14 @@ def network_speed(fast) -> float:
     return sum(count_flops(fast.model, side, side).values()) / _seconds(lambda: fast(x))
 
 
+def encoding_seconds(item: Item, options) -> float:
+    """How long a photograph will be encoded, about: measured where that takes little of it."""
+    pixels = item.target.width * item.target.height
+    rough = NANOSECONDS[item.format] * 1e-9 * pixels
+    return rough if rough < WORTH_MEASURING else pixels / encoding_speed(item.format, options)
+
+
+@cache
 def encoding_speed(format, options) -> float:
     """Pixels a second of a format."""
     _coding_seconds(16, format, options)  # libraries are loaded from now on

@@ -95,7 +95,7 @@ def upscale(
     ways = {"recursive": recursive, "overwrite": overwrite, "resume": resume, "shard": shard, "jobs": jobs}
     ways |= {"dry_run": dry_run, "json": json, "compare": compare, "truth": truth}
     ways = of_kind(ways)
-    listeners = Listeners(say, show=progress and (lambda name, share, work, done: progress(share, 1)))
+    listeners = Listeners(say, show=progress and (lambda name, share, *_: progress(share, 1)))
     job = run_job(sources, dst, model, make_options(**options), Ways(**ways), listeners)
     if job.lone_error:
         raise BadInput(job.lone_error)

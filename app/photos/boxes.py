@@ -34,6 +34,8 @@ class Items:
     brands : set of str
     primary : int
         Its number.
+    pitm : (int, int)
+        Where the file says that number, and in how many bytes.
     items : dict of int to Item
     references : list of (str, int, list of int)
         Type, from and to, such as ("thmb", 5, [1]): 5 is a thumbnail of 1.
@@ -50,6 +52,7 @@ class Items:
     groups: list[str] = field(default_factory=list)
     moving: bool = False
     idat: tuple[int, int] = (0, 0)
+    pitm: tuple[int, int] = (0, 0)
 
     def pointing(self, kind, target):
         """Numbers of the items that refer to another so."""
@@ -134,7 +137,9 @@ def _item(result, number):
 
 def _pitm(result, data, start, end):
     reader = Reader(data, start, end)
-    result.primary = reader.number(2 if reader.number(4) >> 24 == 0 else 4)
+    size = 2 if reader.number(4) >> 24 == 0 else 4
+    result.pitm = reader.place, size
+    result.primary = reader.number(size)
 
 
 def _iinf(result, data, start, end):

@@ -3,11 +3,13 @@
 Code points: ITU-T H.273 (2024), tables 2 and 3. sRGB: IEC 61966-2-1. Matrices of primaries: SMPTE RP 177 (1993).
 """
 
+import struct
 from dataclasses import replace
 
 import numpy as np
 
 from ...refimpl.errors import BadInput
+from .color_notes import HDR, profile_cicp
 from .depth import change_bits
 from .photo import colours_of
 
@@ -26,7 +28,6 @@ PRIMARIES = {  # red, green, blue, white
 }
 GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}
 VIDEO = (1, 6, 14, 15)  # one curve at several depths
-HDR = {16: "PQ", 18: "HLG"}
 DATE = slice(24, 36)  # of a profile's header: the time would make two runs differ
 FIXED_DATE = bytes([7, 208, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0])
 
@@ -65,7 +66,8 @@ def to_srgb(photo):
     if found.icc is None and (found.cicp or UNSAID)[:2] in (SRGB, UNSAID):
         said = found.cicp is not None and found.cicp[:2] == SRGB
         return photo, () if said else ("no colour profile was found, so the numbers are taken to be sRGB",)
-    profile = found.icc or cicp_profile(found.cicp)
+    numbers = profile_cicp(found.icc) if found.icc else None
+    profile = cicp_profile(numbers) if numbers and numbers[1] in HDR else found.icc or cicp_profile(found.cicp)
     colours = colours_of(photo.pixels.shape[2])
     pixels = photo.pixels.copy()
     pixels[..., :colours] = _transform(photo.pixels[..., :colours], photo.bits, profile)
@@ -86,8 +88,14 @@ def with_profile(photo):
         return photo, ()
     plain = replace(photo, metadata=replace(found, cicp=None))
     lost = (f"the colour space in CICP numbers {found.cicp} is left out: the format has no place for it",)
-    if photo.pixels.shape[2] < 3 or found.cicp[1] in HDR:
+    if photo.pixels.shape[2] < 3:
         return plain, lost
+    if found.cicp[1] in HDR and found.cicp[0] in PRIMARIES:
+        note = (
+            f"its HDR ({HDR[found.cicp[1]]}) was written as an ICC profile of version 4.4, without which the picture "
+        )
+        note += "looks dull: more programs understand it in PNG, AVIF and HEIC"
+        return replace(plain, metadata=replace(found, icc=hdr_profile(found.cicp), cicp=None)), (note,)
     try:
         profile = cicp_profile(found.cicp)
     except BadInput:  # numbers that nobody knows
@@ -157,6 +165,32 @@ def cicp_profile(cicp):
         raise BadInput(f"the colour space {cicp} is not known, expected one of H.273; keep the colours as they are")
     *rgb, x, y = PRIMARIES[primaries]
     return primaries_profile(rgb, (x, y), GAMMAS.get(transfer), transfer)
+
+
+def hdr_profile(cicp):
+    """Build a profile that holds CICP numbers (ICC.1:2022, 9.2.17), and sRGB's curve for programs that know none.
+
+    Parameters
+    ----------
+    cicp : tuple of int
+        Primaries that are known, transfer and matrix.
+
+    Returns
+    -------
+    bytes
+    """
+    *rgb, x, y = PRIMARIES[cicp[0]]
+    plain, numbers = primaries_profile(rgb, (x, y)), bytes([cicp[0], cicp[1], 0, 1])  # RGB, full range
+    count, place = int.from_bytes(plain[128:132], "big"), len(plain) + 12
+    tags = b"".join(
+        plain[at : at + 4]
+        + struct.pack(">I", int.from_bytes(plain[at + 4 : at + 8], "big") + 12)
+        + plain[at + 8 : at + 12]
+        for at in range(132, 132 + 12 * count, 12)
+    )
+    head = struct.pack(">I", place + 12) + plain[4:8] + b"\4\x40\0\0" + plain[12:84] + bytes(16) + plain[100:128]
+    tags = struct.pack(">I", count + 1) + tags + struct.pack(">4sII", b"cicp", place, 12)
+    return head + tags + plain[132 + 12 * count :] + b"cicp" + bytes(4) + numbers
 
 
 def primaries_profile(rgb, white, gamma=None, transfer=13):

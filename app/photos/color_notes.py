@@ -32,7 +32,7 @@ def with_color_notes(photo):
         kind = space.decode("latin-1").strip() if space.isalnum() or space.strip().isalnum() else "unknown"
         notes.append(f"its ICC profile is for {kind} colours, which its pixels are not: it is left out")
         icc = None
-    cicp = (icc and _profile_cicp(icc)) or cicp
+    cicp = (icc and profile_cicp(icc)) or cicp
     known = profile_name(icc).replace(UNNAMED, "") if icc else ""
     name = f"'{known}'" if known else "its profile"
     if icc and _area(icc) > WIDER * _triangle(SRGB_XY):
@@ -73,7 +73,13 @@ def profile_name(icc):
     return "".join(c for c in text if c.isprintable())[:80]
 
 
-def _profile_cicp(icc):
+def profile_cicp(icc):
+    """A profile's CICP numbers (ICC.1:2022, 9.2.17), or None.
+
+    Parameters
+    ----------
+    icc : bytes
+    """
     content = profile_tag(icc, b"cicp")
     return tuple(content[8:11]) if len(content) >= 12 else None
 

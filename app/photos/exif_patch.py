@@ -13,6 +13,7 @@ WIDTH, HEIGHT, COMPRESSION, ORIENTATION = 0x100, 0x101, 0x103, 0x112
 THUMBNAIL, THUMBNAIL_BYTES = 0x201, 0x202
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
 PIXEL_X, PIXEL_Y = 0xA002, 0xA003
+RESOLUTION_X, RESOLUTION_Y, RATIONAL = 0x11A, 0x11B, 5
 POINTERS = (EXIF_IFD, GPS_IFD, INTEROP_IFD)
 SMALLEST_THUMBNAIL = 200  # bytes: a JPEG's tables alone take more
 
@@ -141,6 +142,30 @@ def _directory(block, place, met):
             entry = Entry(tag, kind, number, here, block.number("I", here + 8))
         entries.append(entry)
     return Directory(place, entries, place + 2 + 12 * count)
+
+
+def turned_exif(data):
+    """Exchange XResolution and YResolution in place, for a picture that was turned by a quarter.
+
+    Parameters
+    ----------
+    data : bytes
+        From the byte order mark on.
+
+    Returns
+    -------
+    bytes
+        As long as it was; the same where both say the same.
+    """
+    block, out = read_block(data), bytearray(data)
+    for directory in (block.main, block.thumbnail):
+        x, y = (directory.first(tag) if directory else None for tag in (RESOLUTION_X, RESOLUTION_Y))
+        if x is None or y is None or not (x.type, x.count) == (y.type, y.count) == (RATIONAL, 1):
+            continue
+        if abs(x.value - y.value) >= x.size and max(x.value, y.value) + x.size <= len(data):
+            for a, b in ((x.value, y.value), (y.value, x.value)):
+                out[a : a + x.size] = data[b : b + x.size]
+    return bytes(out)
 
 
 def correct_exif(data, width, height, thumbnail=None):

@@ -6,6 +6,7 @@ import numpy as np
 
 from ...refimpl.errors import BadInput
 from .boxes import item_bytes, read_items
+from .color_notes import HDR
 from .found import Found
 from .photo import Metadata, Photo
 from .tags import orientation
@@ -22,6 +23,9 @@ def inspect(data):
         items = read_items(data)
     except struct.error:
         raise BadInput("has boxes that end too early, expected a whole HEIF file; copy or save it again") from None
+    toned = items.items[items.primary].kind == "tmap"
+    if toned:
+        items.primary = _base(items)
     primary = items.items[items.primary]
     coded = _coded(items, items.primary)
     form = CODECS.get(coded.kind)
@@ -37,6 +41,7 @@ def inspect(data):
     extra = {
         "crop": crop,
         "turned": bool(_turns(primary)),
+        "primary": (items.pitm, items.primary) if toned else None,
         "moving": items.moving or "avis" in items.brands,
     }
     return Found(
@@ -46,10 +51,18 @@ def inspect(data):
         bits,
         _orientation(primary, metadata.exif),
         metadata,
-        tuple(_notes(items, primary, metadata)),
+        tuple(_notes(items, primary, coded, metadata)),
         (width, height),
         extra,
     )
+
+
+def _base(items):
+    """The picture that a tone map starts from (ISO/IEC 23008-12, 6.6.2.4): decoders refuse a tone map as the first."""
+    below = [ends for name, start, ends in items.references if name == "dimg" and start == items.primary and ends]
+    if not below or below[0][0] not in items.items:
+        raise BadInput("names a tone map as its picture and not what it is made of, expected both; save it again")
+    return below[0][0]
 
 
 def _coded(items, number):
@@ -115,7 +128,7 @@ def _role(items, number):
 
 
 def _metadata(data, items, primary, coded):
-    found, icc, cicp = {}, None, None
+    found, icc, cicp = {}, None, None  # a profile says more than numbers do
     for number, item in items.items.items():
         belongs = number in [
             start for name, start, ends in items.references if name == "cdsc" and items.primary in ends
@@ -135,9 +148,16 @@ def _metadata(data, items, primary, coded):
     return Metadata(**found, icc=icc, cicp=None if icc else cicp)
 
 
-def _notes(items, primary, metadata):
+def _transfer(primary, coded):
+    """The transfer function in numbers of H.273, where the file has them; 2 says nothing."""
+    boxes = [content for name, content in [*primary.properties, *coded.properties] if name == "colr"]
+    return next((int.from_bytes(b[6:8], "big") for b in boxes if b[:4] == b"nclx" and len(b) >= 10), 2)
+
+
+def _notes(items, primary, coded, metadata):
     roles = [_role(items, number) for number in items.pointing("auxl", items.primary)]
-    if "tmap" in items.brands or any("hdrgainmap" in role or "gainmap" in role for role in roles):
+    toned = "tmap" in items.brands or any(item.kind == "tmap" for item in items.items.values())
+    if toned or any("hdrgainmap" in role or "gainmap" in role for role in roles):
         yield "it holds a gain map for HDR screens, which is left out: the result is the standard picture"
     if any(role in DEPTH or "depth" in role or "disparity" in role for role in roles):
         yield "it holds a depth map, which is left out"
@@ -154,6 +174,8 @@ def _notes(items, primary, metadata):
     if len(pictures) > 1:
         what = "a spatial photo" if "ster" in items.groups else "a file"
         yield f"it is {what} of {len(pictures)} pictures: the one it names as first is read"
+    if metadata.icc and (number := _transfer(primary, coded)) in HDR:
+        yield f"its brightness is coded for HDR screens ({HDR[number]})"
     if items.moving:
         yield "it holds a sequence of pictures: its still picture is read"
     if not _turns(primary) and orientation(metadata.exif) != 1:
@@ -164,6 +186,11 @@ def decode(data, found):
     """Its photo, upright; parameters as in `jpeg_file.decode`."""
     from .pillow_pixels import finished, pillow_pixels
 
+    if found.extra["primary"]:
+        (place, size), number = found.extra["primary"]
+        data = bytearray(data)
+        data[place : place + size] = number.to_bytes(size, "big")
+        data = bytes(data)
     if found.format == "HEIC":
         return _decode_heic(data, found)
     if found.bits == 8:
@@ -184,7 +211,7 @@ def decode(data, found):
 def _decode_heic(data, found):
     import pillow_heif
 
-    from .pillow_pixels import unmultiplied
+    from .pillow_pixels import turned_metadata, unmultiplied
     from .turn import turn
 
     file = pillow_heif.open_heif(data, convert_hdr_to_8bit=False, hdr_to_16bit=False)
@@ -202,4 +229,4 @@ def _decode_heic(data, found):
         pixels = pixels[:, :, [0, -1][: found.channels]]
     if not found.extra["turned"]:  # what the file itself asks for, libheif has done
         pixels = turn(pixels, found.orientation)
-    return Photo(np.ascontiguousarray(pixels), bits, "HEIC", found.metadata, found.notes)
+    return Photo(np.ascontiguousarray(pixels), bits, "HEIC", turned_metadata(found), found.notes)

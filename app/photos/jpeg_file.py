@@ -19,6 +19,11 @@ FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE
 LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
 COMMENT = 0xFE
 APPLICATIONS = range(0xE0, 0xF0)  # APP0 to APP15
+# what XMP says of the rest of a file: Adobe's and Apple's gain maps, Google's containers
+GAIN_WORDS = (b"hdrgm:Version", b"HDRGainMap", b'Semantic="GainMap"', b"Semantic>GainMap<")
+FILM_WORDS = (b'MotionPhoto="1"', b"MotionPhoto>1<", b'MicroVideo="1"', b"MicroVideo>1<")
+DEPTH_WORDS = (b"GDepth:Data", b"GDepth:Mime", b'Semantic="Depth"', b'Semantic="DepthMap"', b"depthmap")
+JFXX, LEAST_JFIF = b"JFXX\0", 14  # bytes of JFIF's segment without a thumbnail
 PIXELS = {0xE0: 14, 0xEE: 12}  # JFIF and Adobe say what the numbers mean, in so many bytes at least
 SIGNED = b"jumb"  # a box of C2PA (ISO/IEC 19566-5)
 PIECE = 40  # bytes in front of a piece of extended XMP: name, length, offset
@@ -85,10 +90,11 @@ def inspect(data):
     BadInput
     """
     kept = {mark: [] for mark in (EXIF, XMP, MORE_XMP, ICC, PHOTOSHOP, PICTURES, GAIN_MAP)}
-    frame, kind, density, comments, unknown = b"", 0, None, [], []
+    frame, kind, density, thumbnail, comments, unknown = b"", 0, None, False, [], []
     for marker, content in segments(data):
         if marker in FRAMES and not frame:
             frame, kind = content, marker
+        thumbnail |= marker == 0xE0 and _holds_thumbnail(content)
         if marker == COMMENT:
             comments.append((KEYWORD, text_of(content)))
         mark = next((mark for mark in kept if marker in (0xE1, 0xE2, 0xED) and content.startswith(mark)), None)
@@ -96,7 +102,7 @@ def inspect(data):
             kept[mark].append(content[len(mark) :])
         elif marker == 0xE0 and content.startswith(JFIF):
             density = density or of_jfif(content)
-        elif marker in APPLICATIONS and not (marker in (0xE0, 0xEE) and content.startswith((b"JFXX\0", ADOBE))):
+        elif marker in APPLICATIONS and not (marker in (0xE0, 0xEE) and content.startswith((JFXX, ADOBE))):
             unknown.append((marker - 0xE0, content))
     if len(frame) < 6:
         raise BadInput("has no frame header, expected one before the scan; save it again")
@@ -112,9 +118,14 @@ def inspect(data):
         exif, kept[XMP][0] if kept[XMP] else None, photoshop_iptc(b"".join(kept[PHOTOSHOP])) or None, profile,
         texts=texts, density=density, more_xmp=tuple(more),
     )  # fmt: skip
-    notes = (*_notes(kept, profile, more, unknown), *((f"{len(beyond)} comments are left out",) if beyond else ()))
+    notes = tuple(_notes(kept, profile, more, unknown, thumbnail, len(beyond)))
     extra = {"cmyk": channels == 4}
     return Found("JPEG", width, height, min(channels, 3), bits, orientation(exif), metadata, notes, extra=extra)
+
+
+def _holds_thumbnail(content):
+    """Whether JFIF's segment, or the one that extends it, holds a small picture."""
+    return content.startswith(JFXX) or (content.startswith(JFIF) and len(content) > LEAST_JFIF and all(content[12:14]))
 
 
 def extended(pieces):
@@ -133,7 +144,7 @@ def _unknown(segments):
     return f"segments of other applications are left out: {named(names)}"
 
 
-def _notes(kept, profile, more, unknown):
+def _notes(kept, profile, more, unknown, thumbnail, comments):
     if kept[ICC] and profile is None:
         yield "pieces of its ICC profile are missing: it is left out"
     if kept[MORE_XMP] and not more:
@@ -141,10 +152,19 @@ def _notes(kept, profile, more, unknown):
     yield from photoshop_notes(b"".join(kept[PHOTOSHOP]))
     if unknown:
         yield _unknown(unknown)
-    if kept[GAIN_MAP] or any(b"hdrgm:Version" in packet or b"HDRGainMap" in packet for packet in kept[XMP]):
+    packets = b"".join([*kept[XMP], *more])
+    if kept[GAIN_MAP] or any(word in packets for word in GAIN_WORDS):
         yield "it holds a gain map for HDR screens, which is left out: the result is the standard picture"
     elif kept[PICTURES]:
         yield "it holds further pictures (such as a preview or a second view), which are left out"
+    if any(word in packets for word in FILM_WORDS):
+        yield "it is a moving photo: the film behind the picture is left out"
+    if any(word in packets for word in DEPTH_WORDS):
+        yield "it holds a depth map, which is left out"
+    if thumbnail:
+        yield "its JFIF thumbnail is left out: it shows the small picture"
+    if comments:
+        yield f"{comments} comments are left out"
 
 
 def decode(data, found):

@@ -95,7 +95,8 @@ def _segments(metadata):
     if metadata.more_xmp and metadata.xmp and len(XMP + metadata.xmp) <= LARGEST:
         segments += [_segment(0xE1, EXTENSION + piece) for piece in metadata.more_xmp]
     elif metadata.more_xmp:
-        notes.append(f"{extended(metadata.more_xmp)}: the packet that it belongs to takes its place")
+        why = "takes its place" if metadata.xmp else "is not there, and without it nobody would read it"
+        notes.append(f"{extended(metadata.more_xmp)}: the packet that it belongs to {why}")
     if metadata.iptc:
         wrapped = IPTC + photoshop(metadata.iptc)
         if len(wrapped) > LARGEST:

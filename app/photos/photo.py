@@ -87,7 +87,8 @@ class Photo:
     format : str
         Of the file, as `Header` has it.
     metadata : Metadata
-        As found; what no longer holds (orientation, sizes, thumbnail) is corrected when the result is written.
+        As found, but the resolution is the upright picture's; what no longer holds (orientation, sizes, thumbnail) is
+        corrected when the result is written.
     notes : tuple of str
         Sentences about what a person should know: a gain map that is not carried over, CMYK that was converted.
     linear : bool

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...refimpl.errors import BadInput
 from .density import turned
+from .exif_patch import turned_exif
 from .found import SWAPPED
 from .photo import Photo
 from .turn import turn
@@ -59,10 +60,20 @@ def finished(pixels, found):
     expected = (found.height, found.width, found.channels)
     if pixels.shape != expected:
         raise BadInput(f"decodes to {pixels.shape}, expected {expected} as its header says; save it again")
+    return Photo(turn(pixels, found.orientation), found.bits, found.format, turned_metadata(found), found.notes)
+
+
+def turned_metadata(found):
+    """Metadata in which the resolution is the upright picture's.
+
+    Parameters
+    ----------
+    found : Found
+    """
     metadata = found.metadata
-    if found.orientation in SWAPPED:
-        metadata = replace(metadata, density=turned(metadata.density))
-    return Photo(turn(pixels, found.orientation), found.bits, found.format, metadata, found.notes)
+    if found.orientation not in SWAPPED:
+        return metadata
+    return replace(metadata, density=turned(metadata.density), exif=metadata.exif and turned_exif(metadata.exif))
 
 
 def unmultiplied(pixels, most):

@@ -6,19 +6,24 @@ Choices, and why:
   stretch this by what a picture holds; it may not, so that a series stays a series.
 * The sensor's own colours, and no white balance multiplied in: nothing is clipped, and both stay a matter of taste.
   What the camera measured is kept as data, as a DNG does it (AsShotNeutral, ColorMatrix1).
-* AHD demosaicing, LibRaw's default; no denoising, no sharpening, no correction of lenses.
+* AHD demosaicing, LibRaw's default, and Markesteijn's for X-Trans; no denoising, no sharpening, no correction of
+  lenses.
 * LibRaw turns the picture as the camera says.
 """
 
 import io
+import struct
 
 import numpy as np
 
 from ...refimpl.errors import BadInput
+from . import jpeg_file
+from .exif_block import exif_notes
+from .exif_patch import turned_exif
 from .found import Found
 from .photo import Metadata, Photo
-from .tags import BIG, CLASSIC, COMPRESSION, LENGTH, MAKE, MODEL, PHOTOMETRIC, SUBFILE, VARIANTS, WIDTH, Tags
-from .tiff_file import maker_note, metadata
+from .tags import BIG, CLASSIC, COMPRESSION, LENGTH, MAKE, MODEL, PHOTOMETRIC, STORAGE, SUBFILE, VARIANTS, WIDTH, Tags
+from .tiff_file import left_out, metadata
 
 DNG_VERSION, CFA, LINEAR_RAW = 50706, 32803, 34892
 COMPRESSIONS = {262, 32767, 32769, 32770, 32772, 32867, 34713, 65000, 65535}  # of Kodak, Sony, Samsung, Nikon, Pentax
@@ -26,6 +31,11 @@ PLACES = ((273, 279), (324, 325), (280, 279))  # where strips or tiles begin and
 NO_PLACE = 2**32 - 1  # Panasonic writes that where it says the place elsewhere
 FULL_SIZE, LOSSLESS_JPEG = 0, 7
 KEEPING = ("CANON", "NIKON", "SONY", "PANASONIC", "LEICA", "OLYMPUS", "PENTAX", "SAMSUNG")  # what TIFF says; not Kodak
+# about the mosaic, or said anew: of Panasonic and TIFF/EP, and of DNG
+SENSOR = {*range(1, 254), 33421, 33422, *range(50706, 50723), 50728, *range(50731, 50735), 50738, 50739}
+SENSOR |= {50778, 50779, 50780, 50781, 50829, 50830}
+FUJI, FUJI_PREVIEW = b"FUJIFILMCCD-RAW", 84  # where place and length of its preview stand
+MOSAIC, MOSAICS = 33421, ((2, 2), (4, 2), (8, 2), (6, 6))  # LibRaw's four bytes hold 2 columns; X-Trans is its own case
 MATRICES, D65 = ((50721, 50778), (50722, 50779)), 21  # ColorMatrix with its illuminant, as EXIF numbers light
 
 
@@ -84,14 +94,40 @@ def inspect(data):
         raise BadInput(
             f"comes from a sensor with {channels} colours, expected 1 or 3; develop it with its maker's program"
         )
-    kept, notes, camera = Metadata(), (), {}
-    if bytes(data[:4]) in CLASSIC + BIG + VARIANTS:
+    kept, notes, camera = Metadata(), ("its metadata is left out: nobody here reads it in such a file",), {}
+    if bytes(data[: len(FUJI)]) == FUJI:
+        kept, notes = _of_preview(data, notes)
+    elif bytes(data[:4]) in CLASSIC + BIG + VARIANTS:
         tags = Tags(data)
         _check_whole(tags, len(data))
-        kept, notes = metadata(tags, tags.first), tuple(maker_note(tags))
+        _check_mosaic(tags)
+        kept = metadata(tags, tags.first)
+        notes = (*exif_notes(tags, kept.exif), *left_out(tags.first, STORAGE | SENSOR))
         camera = {"make": tags.text(MAKE), "model": tags.text(MODEL), **_dng_matrix(tags)}
-    kept = Metadata(kept.exif, kept.xmp, kept.iptc)
+    turned = turned_exif if sizes.flip & 4 else bytes
+    kept = Metadata(kept.exif and turned(kept.exif), kept.xmp, kept.iptc)
     return Found("RAW", *_size(sizes), channels, 16, 1, kept, notes, (sizes.raw_width, sizes.raw_height), camera)
+
+
+def _of_preview(data, otherwise):
+    """Metadata and notes of the JPEG in a file of Fujifilm's: there alone it keeps its EXIF."""
+    try:
+        place, size = struct.unpack_from(">II", data, FUJI_PREVIEW)
+        kept = jpeg_file.inspect(bytes(data[place : place + size])).metadata
+    except (BadInput, struct.error):
+        return Metadata(), otherwise
+    return kept, () if kept.exif else otherwise
+
+
+def _check_mosaic(tags):
+    """Raise BadInput for a DNG whose mosaic LibRaw would take for another, and turn into colours that are not there."""
+    for folder in tags.folders if DNG_VERSION in tags.first else ():
+        if tags.number(PHOTOMETRIC, 0, folder) != CFA or MOSAIC not in folder:
+            continue
+        rows, columns = (int(number) for number in (*folder[MOSAIC].numbers[:2], 0, 0)[:2])
+        if (rows, columns) not in MOSAICS:
+            found = f"has a colour mosaic of {rows} x {columns}"
+            raise BadInput(f"{found}, expected 2 x 2 or 6 x 6; develop it with its maker's program")
 
 
 def _check_whole(tags, size):
@@ -150,6 +186,13 @@ def _dng_matrix(tags):
     return found.get(D65) or next(iter(found.values()), {})
 
 
+def _check_levels(camera):
+    """Raise BadInput where nothing lies between black and white."""
+    black, white = max(camera["black_level"], default=0), camera["white_level"]
+    if 0 < white <= black:
+        raise BadInput(f"has its black level at {black} and white at {white}, expected white above it; copy it again")
+
+
 def decode(data, found):
     """Its photo, upright; parameters as in `jpeg_file.decode`."""
     import rawpy
@@ -157,6 +200,7 @@ def decode(data, found):
     with _opened(data) as raw:
         try:
             camera = {**_camera(raw), **found.extra}
+            _check_levels(camera)
             pixels = raw.postprocess(
                 gamma=(1, 1), no_auto_bright=True, output_bps=16, output_color=rawpy.ColorSpace.raw,
                 user_wb=[1.0] * 4, adjust_maximum_thr=0.0,
@@ -164,4 +208,7 @@ def decode(data, found):
         except rawpy.LibRawError as error:
             raise BadInput(f"is damaged ({_reason(error)}), expected a whole raw photograph; copy it again") from None
     pixels = pixels.reshape(*pixels.shape[:2], -1)[..., : found.channels]  # (H, W, C)
+    if pixels.shape != (found.height, found.width, found.channels):  # a sensor that stands askew, as some of Fujifilm's
+        expected = f"{found.width} x {found.height} pixels of {found.channels} channels as LibRaw announced"
+        raise BadInput(f"is developed to {pixels.shape}, expected {expected}; convert it to DNG")
     return Photo(np.ascontiguousarray(pixels), 16, "RAW", found.metadata, found.notes, linear=True, camera=camera)

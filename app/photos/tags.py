@@ -35,6 +35,11 @@ SUBFILE, SUBIFDS, EXIF, GPS, INTEROP, XMP, IPTC, PHOTOSHOP, ICC = (
     34377,
     34675,
 )
+# how pixels are stored: TIFF 6.0, its supplements 1 and 2 (Adobe), ISO 12639, libtiff
+STORAGE = {
+    254, 255, *range(256, 260), 262, *range(263, 267), 273, *range(277, 282), 284, *range(288, 294), 301, 317, 320,
+    *range(322, 326), 330, 332, 334, 336, *range(338, 344), 347, *range(512, 522), 529, 530, 532, 32995, 32996,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,8 @@ class Tags:
     ----------
     first : dict of int to Tag
         The first folder ("IFD").
+    begin : int
+        Where the first folder stands.
     folders : list of dict
         All of them: those in the chain and those below (tag 330), in the order found.
 
@@ -100,7 +107,7 @@ class Tags:
             raise BadInput("holds no TIFF structure, expected its byte order mark; save it again")
         self.order, self.big = "<" if mark[:2] == b"II" else ">", mark in BIG
         offset = self._unpack("Q", 8) if self.big else self._unpack("I", 4)
-        first = self.folder(offset)
+        self.begin, first = offset, self.folder(offset)
         if first is None:
             raise BadInput(f"has no folder of tags at byte {offset}, expected one; save it again")
         self.first: dict[int, Tag] = first
@@ -115,12 +122,11 @@ class Tags:
 
     def folder(self, offset):
         """The tags at an offset, or None when none can stand there; entries that point outside are left out."""
-        count = self._unpack("Q" if self.big else "H", offset)
-        entry, start = (20, offset + 8) if self.big else (12, offset + 2)
-        if offset < 8 or not 0 <= count <= MOST_TAGS or start + entry * count > len(self.data):
+        places = self._entries(offset)
+        if places is None:
             return None
         tags = {}
-        for place in range(start, start + entry * count, entry):
+        for place in places:
             code, kind = self._unpack("H", place), self._unpack("H", place + 2)
             amount = self._unpack("Q" if self.big else "I", place + 4)
             size = SIZES.get(kind, 0) * amount
@@ -130,6 +136,20 @@ class Tags:
             if 0 < size <= METADATA and value + size <= len(self.data):
                 tags.setdefault(code, Tag(kind, amount, self.data, value, self.order))
         return tags
+
+    def missing(self, offset):
+        """Codes of entries at an offset that are not among the tags there: of unknown types, or pointing outside."""
+        tags = self.folder(offset) or {}
+        codes = (self._unpack("H", place) for place in self._entries(offset) or ())
+        return [code for code in codes if code not in tags]
+
+    def _entries(self, offset):
+        """Where the entries of a folder stand, or None when none can be there."""
+        count = self._unpack("Q" if self.big else "H", offset)
+        entry, start = (20, offset + 8) if self.big else (12, offset + 2)
+        if offset < 8 or not 0 <= count <= MOST_TAGS or start + entry * count > len(self.data):
+            return None
+        return range(start, start + entry * count, entry)
 
     def _all(self, offset):
         """Folders in the chain, and those with the ones below them; each place is visited once."""

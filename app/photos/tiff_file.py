@@ -6,7 +6,7 @@ import numpy as np
 
 from ...refimpl.errors import BadInput
 from .density import of_tiff
-from .exif_block import DESCRIPTIVE, exif_block
+from .exif_block import DESCRIPTIVE, INTEROP, exif_block, exif_notes
 from .found import Found
 from .photo import Metadata
 from .photoshop import photoshop_iptc, photoshop_notes
@@ -22,11 +22,13 @@ from .tags import (
     PHOTOMETRIC,
     PHOTOSHOP,
     SAMPLES,
+    STORAGE,
     SUBFILE,
     WIDTH,
     XMP,
     Tags,
 )  # fmt: skip
+from .texts import named
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
 COLORS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3}
@@ -35,8 +37,7 @@ JPEG_COMPRESSION = (6, 7)
 EXTRA, FORMAT, TILE_WIDTH, TILE_LENGTH, INKS = 338, 339, 322, 323, 332
 OFFSETS, COUNTS = (273, 324), (279, 325)
 MULTIPLIED, STRAIGHT = 1, 2
-PRIVATE = 32768  # tags from here on belong to applications
-CARRIED = {*DESCRIPTIVE, XMP, IPTC, PHOTOSHOP, EXIF, GPS, ICC}
+CARRIED = {*DESCRIPTIVE, XMP, IPTC, PHOTOSHOP, EXIF, GPS, INTEROP, ICC}
 DEPTHS = {1: 8, 2: 8, 4: 8, 8: 8, 10: 10, 12: 12, 14: 16, 16: 16}
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it complains of is raised as well, or harmless
@@ -60,14 +61,15 @@ def inspect(data):
     notes = []
     if len([p for p in tags.chained if not tags.number(SUBFILE, 0, p) & 1]) > 1:
         notes.append(f"it has {len(tags.chained)} pages: the first picture is read")
-    notes += maker_note(tags)
-    notes += _left_out(page)
+    kept = metadata(tags, page)
+    notes += exif_notes(tags, kept.exif)
+    notes += left_out(page, STORAGE)
     if samples > colors + bool(alpha):
         notes.append(f"{samples - colors - bool(alpha)} further channels that are not transparency are left out")
     turned = number(ORIENTATION, 1)
     return Found(
         "TIFF", number(WIDTH, 0), number(LENGTH, 0), RESULT.get(kind, colors) + bool(alpha), DEPTHS[depth],
-        turned if turned in range(1, 9) else 1, metadata(tags, page), tuple(notes),
+        turned if turned in range(1, 9) else 1, kept, tuple(notes),
         (max(1, number(TILE_WIDTH, 1)), max(1, number(TILE_LENGTH, 1))), facts,
     )  # fmt: skip
 
@@ -107,20 +109,20 @@ def metadata(tags, page):
     return Metadata(exif_block(tags), xmp, iptc, icc, density=of_tiff(page))
 
 
-def maker_note(tags):
-    """A note when there is one of the camera's maker: nobody but the maker knows what in it is a place."""
-    below = tags.folder(tags.number(EXIF)) or {}
-    return ["its maker note is copied, but places in the old file that it may name no longer hold"] * (37500 in below)
+def left_out(page, pixels):
+    """Sentences about what stands beside the pixels and is not carried.
 
-
-def _left_out(page):
-    """Sentences about what stands beside the pixels and is not carried."""
+    Parameters
+    ----------
+    page : dict of int to Tag
+    pixels : set of int
+        Tags that say how the file's pixels are stored.
+    """
     if PHOTOSHOP in page:
         yield from photoshop_notes(page[PHOTOSHOP].data)
-    others = sorted(code for code in page if code >= PRIVATE and code not in CARRIED)
+    others = sorted(code for code in page if code not in CARRIED | pixels)
     if others:
-        named = ", ".join(map(str, others[:5])) + (" and others" if len(others) > 5 else "")
-        yield f"tags of other applications are left out: {named}"
+        yield f"tags of the old file alone, or of other applications, are left out: {named(map(str, others))}"
 
 
 def decode(data, found):

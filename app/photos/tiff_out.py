@@ -13,6 +13,7 @@ import numpy as np
 
 from .density import of_exif, said, same, tiff_tags
 from .exif_patch import read_block
+from .tags import ICC, IPTC, ORIENTATION, STORAGE, XMP
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, SRATIONAL, LONG8 = 1, 2, 3, 4, 5, 7, 10, 16
 FORMS = {BYTE: "B", SHORT: "H", LONG: "I", RATIONAL: "I", SRATIONAL: "i", LONG8: "Q"}
@@ -20,11 +21,8 @@ LARGEST = 2**32 - 1  # offsets of a classic TIFF
 STRIP_BYTES = 1 << 20
 NO_COMPRESSION, DEFLATE = 1, 8
 GREY, RGB = 1, 2
-XMP, IPTC, ICC = 700, 33723, 34675
 # what describes the pixels of the file a block came from, or is written anew; the rest of its tags is taken over
-OWN = {254, 255, *range(256, 260), 262, 263, 264, 265, 266, 273, *range(277, 282), 284, 288, 289, 290, 291, 292, 293}
-OWN |= {301, 317, 320, *range(322, 326), 330, 332, 334, 336, *range(338, 344), 347, *range(512, 522), 529, 530, 532}
-OWN |= {XMP, IPTC, ICC, 0x112}
+OWN = STORAGE | {XMP, IPTC, ICC, ORIENTATION}
 DNG_TAGS = range(50706, 52560)  # of a raw file: they describe its sensor data
 
 

@@ -31,6 +31,7 @@ WRITERS = {
 }
 NO_CICP = ("JPEG", "TIFF", "WebP")
 QUALITY = {"JPEG": 95, "WebP": 95, "AVIF": 90, "HEIC": 90}  # of formats that can lose something
+DEEP_AVIF = 95  # of 10 and 12 bits: below it, libaom gives flat white of 10 bits as 1022
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def write_photo(path, photo, format=None, quality=None, bits="auto", metadata="k
     format : str, optional
         As in `Header`; "RAW" is a linear DNG. The path's suffix says it otherwise.
     quality : int, optional
-        From 1 to 100; 100 loses nothing in WebP, AVIF and HEIC. Otherwise `QUALITY`.
+        From 1 to 100; 100 loses nothing in WebP, AVIF and HEIC. Otherwise `QUALITY`, and `DEEP_AVIF`.
     bits : {"auto", 8, 10, 12, 16}
         "auto" is the smallest depth of the format that loses nothing, or its largest.
     metadata : {"keep", "strip"}
@@ -111,12 +112,11 @@ def encode(photo, file, format, quality=None, bits="auto", metadata="keep", colo
     """
     height, width, channels = photo.pixels.shape
     check_format(format, width, height, channels, bits, photo.linear)
-    unused = quality is not None and format not in QUALITY
-    quality = _quality(format, quality)
     photo, notes = _in_color(photo, format, color)
-    if unused:
-        notes += (f"the quality of {quality} is not used: {name(format)} loses nothing",)
     wanted = file_bits(format, photo.bits, bits)
+    if quality is not None and format not in QUALITY:
+        notes += (f"the quality of {quality} is not used: {name(format)} loses nothing",)
+    quality = _quality(format, quality, wanted)
     if wanted != photo.bits:
         verb = "widened" if wanted > photo.bits else "rounded"
         notes += (f"{photo.bits} bits were {verb} to {wanted}: v * {2**wanted - 1} / {photo.most}, to the nearest",)
@@ -141,9 +141,9 @@ def _written(format, file, photo, quality):
         raise BadInput(f"{what}, expected the encoder to take them; choose TIFF") from None
 
 
-def _quality(format, quality):
+def _quality(format, quality, bits):
     if quality is None:
-        return QUALITY.get(format)
+        return DEEP_AVIF if format == "AVIF" and bits > 8 else QUALITY.get(format)
     if isinstance(quality, bool) or not isinstance(quality, int) or not 1 <= quality <= 100:
         raise BadInput(f"quality is {quality!r}, expected a whole number from 1 to 100; choose one")
     return quality

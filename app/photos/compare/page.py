@@ -9,12 +9,15 @@ from pathlib import Path
 
 from ...outputs import write_bytes
 from ..photo import Photo
-from .crops import SIDE, find_crops
+from .crops import COUNT, SIDE, Crop, find_crops
 from .numbers import GREY, border_of, check_truth, likeness
-from .pictures import LONGEST, detail, whole_pictures
+from .pictures import DETAIL, LONGEST, WHOLE, detail, whole_pictures
 from .shown import over, resized, shown
 
 ROOM = 32_000_000  # bytes of all pictures of a page, as they stand in it
+EMPTY = 100_000  # bytes of a page beside its pictures
+# pixels of the page's style: a picture's height in a window of 900, what stands below pictures, a card's inside
+WINDOW, SLIDER, CAPTION, GAP, LEAST_FIGURE, INSIDE = 675, 36, 110, 16, 152, 1195
 MOST_NAMED = 200  # characters of a name
 
 
@@ -76,6 +79,22 @@ def write_comparison(path, pairs: Iterable[Pair], of=None) -> int:
     return len(photos)
 
 
+def most_bytes(sizes) -> int:
+    """Bytes of a page at most, about.
+
+    Parameters
+    ----------
+    sizes : iterable with width and height
+        Of the results.
+    """
+    colours, coded = 3, 4 / 3  # of a pixel; base64
+    pictures = 0
+    for size in sizes:
+        samples = colours * size.width * size.height
+        pictures += coded * (2 * min(WHOLE, samples) + 2 * COUNT * min(DETAIL, samples))
+    return EMPTY + int(min(pictures, ROOM))
+
+
 def _photo(pair):
     """What the template needs of a pair."""
     after, after_notes = shown(pair.after)
@@ -96,11 +115,35 @@ def _photo(pair):
         "whole": whole,
         "size": size,
         "details": details,
+        "columns": columns(size, crops),
         "same": not any(crop.rms for crop in crops),
         "notes": _notes(before_notes, after_notes),
         "scores": _scores(pair.truth, small, before, after) if pair.truth else None,
         "bytes": sum(map(len, addresses)),
     }
+
+
+def columns(size, crops: list[Crop]) -> int:
+    """How many details stand beside each other, so that they and the whole picture end at about the same height.
+
+    Parameters
+    ----------
+    size : (int, int)
+        Width and height of the whole picture, as it is shown where there is room.
+    crops : list of Crop
+        All of one size.
+
+    Examples
+    --------
+    >>> columns((1200, 900), 3 * [Crop(0, 0, 320, 320, 1)]), columns((462, 616), 3 * [Crop(0, 0, 144, 144, 1)])
+    (3, 2)
+    """
+    shown = min(1, WINDOW / size[1])
+    width, height = size[0] * shown, size[1] * shown + SLIDER
+    across, down = max(LEAST_FIGURE, crops[0].width) + GAP, crops[0].height + CAPTION
+    heights = {count: max(height, -(-len(crops) // count) * down) for count in range(1, len(crops) + 1)}
+    beside = [count for count in heights if width + count * across <= INSIDE]
+    return min(beside, key=heights.__getitem__) if beside else len(crops)
 
 
 def _name(name):
