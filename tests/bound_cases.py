@@ -106,6 +106,13 @@ def attention(rng):
     }
 
 
+def masked(rng):
+    """Every second score is taken out, one of a row never is."""
+    kind, parameters = attention(rng)
+    mask = np.where(np.arange(9) % 2 * (rng.random((9, 9)) < 0.9), -np.inf, rng.normal(size=(9, 9)))
+    return kind, parameters | {"attn_mask": mask.astype(np.float16)}
+
+
 AXES, SPATIAL = {"axes": np.array([-1], INT)}, {"axes": np.array([2, 3], INT)}
 BOXES = np.array([[0.2, 0.1, 4.7, 6.9], [1, 1, 3, 5]], np.float16)
 # operator: ((shape of x, from a random generator to (MIL type, parameters)), most that bound / observed may be, median)
@@ -156,30 +163,31 @@ OPERATORS = {
     "conv 540": (convolution(60), 10),
     "conv 576": (convolution(64), 10),
     "conv 1620": (convolution(180), 40),
-    "conv_transpose 256": (transposed(64), 20),
-    "attention 16, 9": (((2, 9, 16), attention), 10),
+    "conv_transpose 256": (transposed(64), 10),
+    "attention 16, 9": (((2, 9, 16), attention), 5),
+    "attention, masked": (((2, 9, 16), masked), 10),
     "average pool": (pictured("avg_pool", kernel_sizes=np.array([2, 2], INT)), 10),
     "l2 pool": (pictured("l2_pool", kernel_sizes=np.array([2, 2], INT)), 5),
-    "reduce_mean 48": (pictured("reduce_mean", **SPATIAL), 20),
+    "reduce_mean 48": (pictured("reduce_mean", **SPATIAL), 5),
     "reduce_sum_square 64": (unary("reduce_sum_square", **AXES), 5),
     "reduce_l1_norm 64": (unary("reduce_l1_norm", **AXES), 5),
     "reduce_l2_norm 64": (unary("reduce_l2_norm", **AXES), 5),
     "reduce_log_sum_exp 64": (unary("reduce_log_sum_exp", **AXES), 5),
     "reduce_prod 7": (unary("reduce_prod", axes=np.array([0], INT)), 5),
-    "cumsum 64": (unary("cumsum", axis=INT(1)), 10),
+    "cumsum 64": (unary("cumsum", axis=INT(1)), 5),
     "upsample_bilinear": (
         pictured("upsample_bilinear", scale_factor_height=half(2), scale_factor_width=half(3), align_corners=np.False_),
         5,
     ),
     "resize_bilinear": (pictured("resize_bilinear", target_size_height=INT(9), target_size_width=INT(5)), 5),
     "resize": (pictured("resize", shape=np.array([0, 11, 5], INT), resized_dims=INT(2)), 5),
-    "resample": (sampled("resample"), 10),
-    "affine": (sampled("affine", output_height=INT(5), output_width=INT(7)), 10),
+    "resample": (sampled("resample"), 5),
+    "affine": (sampled("affine", output_height=INT(5), output_width=INT(7)), 5),
     "crop_resize": (
         pictured("crop_resize", boxes=BOXES, box_indices=np.zeros(2, INT), target_height=INT(4), target_width=INT(5)),
-        40,
+        5,
     ),
-    "scatter, add": (scattered("add"), 10),
+    "scatter, add": (scattered("add"), 5),
     "scatter, mul": (scattered("mul"), 5),
     "scatter, update": (scattered("update"), 5),
 }
