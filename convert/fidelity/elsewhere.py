@@ -13,7 +13,7 @@ from ...refimpl.numerics.formats import BFLOAT16, FORMATS, spacing
 from ..mil.profiles import profile_named
 
 # Drawn computations. Twice the largest of 4, and this run's own error, are exceeded by an honest result of 10
-# independent numbers once in 500,000 times, of a single number once in 80 with 4 draws and once in 2,000 with 16.
+# independent numbers once in 500,000 times, of a single number once in 80 with 4 draws and once in 3,000 with 16.
 DRAWS, DRAWS_OF_FEW, FEW = 4, 16, 10
 TWIN = 2  # an error may be twice that of a plain computation in the same type: other orders of sums, fused factors
 STRUCTURAL = ("scale_factor_height", "scale_factor_width")  # parameters that decide about sizes
