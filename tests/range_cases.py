@@ -57,7 +57,7 @@ def _einsum(rng):
 
 
 def _within_one(rng):
-    return {"x": tuple(np.clip(side / 8, -1, 1) for side in box(rng, 3, 4))}, {}
+    return {"x": tuple(np.clip(side / 8, -0.99, 0.99) for side in box(rng, 3, 4))}, {}
 
 
 _SAMPLED = {"sampling_mode": "bilinear", "padding_mode": "constant", "padding_value": 0.3, "align_corners": True}
@@ -203,6 +203,7 @@ MIXTURES = {
     "mod": _two((2, 3), (3,), least=0.1),
     "asin": _within_one,
     "acos": _within_one,
+    "atanh": _within_one,
     "cosh": _x(3, 4),
 }
 CASES = MIXTURES | MOVES | PRODUCTS | FUNCTIONS

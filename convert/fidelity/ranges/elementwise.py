@@ -124,8 +124,7 @@ def power(x, y):
 def mod(x, y):
     """Between 0 and y."""
     y, shape = bounds(y), np.broadcast_shapes(x.shape, bounds(y).shape)
-    ends = np.minimum(y.low, 0), np.maximum(y.high, 0)
-    return Bounds(*(np.broadcast_to(end, shape) for end in ends))
+    return Bounds(np.broadcast_to(np.minimum(y.low, 0), shape), np.broadcast_to(np.maximum(y.high, 0), shape))
 
 
 @rule("abs")
@@ -170,7 +169,7 @@ def _increasing(name, relative=FEW, absolute=TINY, lowest=-np.inf, highest=np.in
 
 for _name in ("relu", "relu6", "floor", "ceil", "round", "sign"):
     _increasing(_name, 0.0, 0.0)
-for _name in ("exp", "exp2", "sinh", "softplus", "softsign", "atan"):
+for _name in ("exp", "exp2", "sinh", "softplus", "softsign", "atan", "atanh"):
     _increasing(_name)
 _increasing("sigmoid", lowest=0.0, highest=1.0)
 _increasing("tanh", lowest=-1.0, highest=1.0)

@@ -134,5 +134,5 @@ def one_hot(indices, one_hot_vector_size, axis=-1, on_value=1, off_value=0):
     """One of two numbers."""
     on, off, function = bounds(on_value), bounds(off_value), OPERATORS["one_hot"].function
     shape = function(np.zeros(bounds(indices).shape), one_hot_vector_size, axis).shape
-    ends = np.minimum(on.low, off.low), np.maximum(on.high, off.high)
-    return Bounds(*(np.broadcast_to(end, shape) for end in ends))
+    low, high = np.minimum(on.low, off.low), np.maximum(on.high, off.high)
+    return Bounds(np.broadcast_to(low, shape), np.broadcast_to(high, shape))
