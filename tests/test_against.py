@@ -96,10 +96,9 @@ def changed(program, change, kind="conv", place=0):
     """The program with the weights of one operator changed."""
     operation = [operation for operation in program.operations if operation.type == kind][place]
     name = operation.inputs["weight"]
-    other = copy.copy(program)
     value = program.constants[name].astype(np.float64)
-    other.constants, other._steps = program.constants | {name: change(value).astype(program.constants[name].dtype)}, {}
-    return other
+    wrong = change(value).astype(program.constants[name].dtype)
+    return program.with_constants(program.constants | {name: wrong})
 
 
 def swapped(weight):

@@ -5,8 +5,6 @@ weights, and rounds these anew), and every operation rounds in its own way. Both
 a unit in the last place, independently; every operation off by what it is off here, with signs drawn anew.
 """
 
-import copy
-
 import numpy as np
 
 from ...refimpl.numerics.formats import BFLOAT16, FORMATS, spacing
@@ -33,17 +31,16 @@ def moved(program, rng):
         Its constants are float64; sizes (the factors of an upsampling) and infinities stay.
     """
     sizes = {op.inputs[name] for op in program.operations for name in STRUCTURAL if name in op.inputs}
-    other, other_constants = copy.copy(program), {}
+    constants = {}
     for name, value in program.constants.items():
         fmt = BFLOAT16 if program.stored.get(name) == BFLOAT16.name else FORMATS.get(value.dtype.name)
         if fmt is None or name in sizes:
-            other_constants[name] = value
+            constants[name] = value
             continue
         wide = value.astype(np.float64)
         finite = np.where(np.isfinite(wide), wide, 0.0)
-        other_constants[name] = np.asarray(wide + spacing(finite, fmt) * rng.uniform(-0.5, 0.5, wide.shape))
-    other.constants, other._steps = other_constants, {}
-    return other
+        constants[name] = np.asarray(wide + spacing(finite, fmt) * rng.uniform(-0.5, 0.5, wide.shape))
+    return program.with_constants(constants)
 
 
 def distances(program, inputs, profile, names, draws=DRAWS, seed=0):

@@ -1,5 +1,6 @@
 """A Core ML program as one object: what goes in, what comes out, its constants and its operations."""
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -108,6 +109,22 @@ class Program:
         if not isinstance(name, str) or name not in self.constants:
             return None
         return Constant(name, self.constants[name], self.constants[name].dtype.name)
+
+    def with_constants(self, constants):
+        """The same program with other values of its constants.
+
+        Parameters
+        ----------
+        constants : dict of str to ndarray
+            All of them, by name, in their shapes.
+
+        Returns
+        -------
+        Program
+        """
+        other = copy.copy(self)
+        other.constants, other._steps = constants, {}
+        return other
 
     def make_state(self):
         """Every state as a program begins with it: zeros of the declared type and shape.
