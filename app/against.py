@@ -51,5 +51,5 @@ def _sentence(d, profile):
     relative = f", {d.relative:.3g} of the largest expected value" if math.isfinite(d.relative) else ""
     explained = f"rounding in {profile} explains {d.own:.3g}"
     if d.elsewhere is not None:
-        explained += f", and {d.elsewhere:.3g} more where the expected values have their own and unrounded constants"
+        explained += f", that of the expected values and of the stored constants {d.elsewhere:.3g} more"
     return f"{d.name}: {answer}, largest difference {d.largest:.3g} {where}{relative}; {explained}"

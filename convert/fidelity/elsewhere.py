@@ -67,7 +67,7 @@ def distances(program, inputs, profile, names, draws=DRAWS, seed=0):
     rng, exact = np.random.default_rng(seed), profile_named("float64")
     others = [moved(program, rng) for _ in range(draws)]
     steps = [other.compiled(exact) for other in others]
-    runs = [other._bind(inputs, exact) for other in others]
+    runs = [other.bind(inputs, exact) for other in others]
     found, done, freed = dict.fromkeys(names, 0.0), -1, ()
     for record in program.trace(inputs, profile=profile):
         index = record.evidence.index
