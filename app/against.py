@@ -51,5 +51,7 @@ def _sentence(d, profile):
     place = f"[{', '.join(map(str, d.place))}]"
     where = f"at {place}: {d.found:.9g}, expected {d.expected:.9g}"
     relative = f", {d.relative:.3g} of the largest expected value" if math.isfinite(d.relative) else ""
-    explained = f"rounding in {profile} explains {d.limit:.3g}"
+    explained = f"rounding in {profile} explains {d.own:.3g}"
+    if d.elsewhere is not None:
+        explained += f", that of the expected values and of the stored constants {d.elsewhere:.3g} more"
     return f"{d.name}: {answer}, largest difference {d.largest:.3g} {where}{relative}; {explained}"

@@ -56,6 +56,12 @@ def _einsum(rng):
     return {"values": (box(rng, 2, 3, 4), box(rng, 4, 3, 5))}, {"equation": "chw,whr->chr"}
 
 
+def _within_one(rng):
+    return {"x": tuple(np.clip(side / 8, -0.99, 0.99) for side in box(rng, 3, 4))}, {}
+
+
+_SAMPLED = {"sampling_mode": "bilinear", "padding_mode": "constant", "padding_value": 0.3, "align_corners": True}
+_SAMPLED |= {"coordinates_mode": "normalized_minus_one_to_one"}
 FOUR = (1, 4, 4, 6)
 MOVES = {
     "reshape": _x(2, 6, shape=[3, -1]),
@@ -134,4 +140,70 @@ FUNCTIONS |= {
 }
 REDUCTIONS = ("max", "min", "sum", "mean", "sum_square", "l1_norm", "l2_norm")
 FUNCTIONS |= {f"reduce_{name}": _x(2, 3, 4, axes=[1]) for name in REDUCTIONS}
-CASES = MOVES | PRODUCTS | FUNCTIONS
+MOVES |= {
+    "crop": _x(1, 2, 4, 5, crop_height=[1, 0], crop_width=[1, 2]),
+    "batch_to_space": _x(8, 1, 2, 3, block_shape=[2, 2], crops=[[0, 1], [1, 0]]),
+    "space_to_batch": _x(1, 2, 4, 5, block_shape=[2, 3], paddings=[[0, 0], [1, 0]]),
+    "reverse_sequence": _x(3, 4, lengths=[1, 4, 2], seq_axis=1, batch_axis=0),
+    "sliding_windows": _x(5, 2, axis=0, size=2),
+    "reshape_like": _x(2, 6, ref_tensors=(np.zeros((3, 4)),), begins=[0], ends=[2], end_masks=[False]),
+    "band_part": _x(3, 4, lower=1, upper=0),
+    "fill_like": lambda rng: ({"ref_tensor": box(rng, 2, 3)}, {"value": 0.5}),
+    "one_hot": lambda rng: ({"indices": (np.zeros(4), np.full(4, 3.0))}, {"one_hot_vector_size": 3, "on_value": 2.0}),
+    "topk": _x(3, 5, k=2, axis=1),
+    "argsort": _x(3, 5, axis=1),
+    "slice_update": lambda rng: (
+        {"x": box(rng, 3, 4), "update": box(rng, 2, 2)},
+        {"begin": [1, 0], "end": [3, 2]},
+    ),
+}
+MIXTURES = {
+    "scatter": lambda rng: (
+        {"data": box(rng, 4, 3), "updates": box(rng, 5, 3)},
+        {"indices": np.array([0, 3, 3, 1, 0]), "mode": str(rng.choice(["add", "update", "max", "min"]))},
+    ),
+    "scatter_along_axis": lambda rng: (
+        {"data": box(rng, 4, 3), "updates": box(rng, 2, 3)},
+        {"indices": np.array([[0, 3, 3], [0, 2, 1]]), "mode": "add"},
+    ),
+    "scatter_nd": lambda rng: (
+        {"data": box(rng, 4, 3), "updates": box(rng, 3)},
+        {"indices": np.array([[0, 1], [3, 2], [0, 1]]), "mode": "add"},
+    ),
+    "resample": lambda rng: (
+        {"x": box(rng, *FOUR)},
+        {"coordinates": rng.uniform(-1.2, 1.2, (1, 3, 5, 2))} | _SAMPLED,
+    ),
+    "affine": lambda rng: (
+        {"x": box(rng, *FOUR)},
+        {"transform_matrix": rng.normal(size=(1, 6)), "output_height": 3, "output_width": 5} | _SAMPLED,
+    ),
+    "crop_resize": lambda rng: (
+        {"x": box(rng, *FOUR)},
+        {"boxes": rng.uniform(-1, 7, (2, 4)), "box_indices": np.zeros(2, int), "target_height": 3, "target_width": 4},
+    ),
+    "scaled_dot_product_attention": lambda rng: (
+        {"query": box(rng, 2, 3, 4), "key": box(rng, 2, 5, 4), "value": box(rng, 2, 5, 3)},
+        {},
+    ),
+    "local_response_norm": _x(*FOUR, size=3, alpha=0.3, beta=0.75, k=0.5),
+    "cumsum": _x(3, 4, axis=1),
+    "reduce_log_sum_exp": _x(2, 3, 4, axes=[1]),
+    "reduce_log_sum": _positive(2, 3, 4, axes=[1]),
+    "threshold": _x(3, 4, alpha=0.3),
+    "thresholded_relu": lambda rng: ({"x": box(rng, 3, 4)}, {"alpha": float(rng.choice([-0.7, 0.5]))}),
+    "clamped_relu": _x(3, 4, alpha=-0.2, beta=0.7),
+    "scaled_tanh": _x(3, 4, alpha=-1.7, beta=0.6),
+    "softplus_parametric": lambda rng: ({"x": box(rng, 2, 3, 4)}, {"alpha": _normal(rng, 3), "beta": _normal(rng, 3)}),
+    "pow": lambda rng: (
+        ({"x": box(rng, 3, 4)}, {"y": np.float64(rng.choice([1, 2, 3]))})
+        if rng.random() < 0.5
+        else ({"x": box(rng, 3, 4, least=0.1)}, {"y": rng.normal(size=4)})
+    ),
+    "mod": _two((2, 3), (3,), least=0.1),
+    "asin": _within_one,
+    "acos": _within_one,
+    "atanh": _within_one,
+    "cosh": _x(3, 4),
+}
+CASES = MIXTURES | MOVES | PRODUCTS | FUNCTIONS

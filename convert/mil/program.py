@@ -1,5 +1,6 @@
 """A Core ML program as one object: what goes in, what comes out, its constants and its operations."""
 
+import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,6 +110,22 @@ class Program:
             return None
         return Constant(name, self.constants[name], self.constants[name].dtype.name)
 
+    def with_constants(self, constants):
+        """The same program with other values of its constants.
+
+        Parameters
+        ----------
+        constants : dict of str to ndarray
+            All of them, by name, in their shapes.
+
+        Returns
+        -------
+        Program
+        """
+        other = copy.copy(self)
+        other.constants, other._steps = constants, {}
+        return other
+
     def make_state(self):
         """Every state as a program begins with it: zeros of the declared type and shape.
 
@@ -149,7 +166,7 @@ class Program:
         """
         chosen = profile_named(profile)
         with enough_memory("the input"):
-            values = self._bind(inputs, chosen, state)
+            values = self.bind(inputs, chosen, state)
         run_steps(self.compiled(chosen), values)
         if state is not None:
             state.update({feature.name: values[feature.name].copy() for feature in self.states})
@@ -190,8 +207,8 @@ class Program:
         """
         chosen, exact = profile_named(profile), profile_named("float64")
         state = None if state is None else dict(state)
-        shadow = Shadow(lambda: (self.compiled(exact), self._bind(inputs, exact, state)))
-        return trace_steps(self.compiled(chosen), self._bind(inputs, chosen, state), self.layers(), shadow)
+        shadow = Shadow(lambda: (self.compiled(exact), self.bind(inputs, exact, state)))
+        return trace_steps(self.compiled(chosen), self.bind(inputs, chosen, state), self.layers(), shadow)
 
     def layers(self):
         """Layer name by variable name, from the sidecar beside the package; empty when there is none."""
@@ -203,8 +220,24 @@ class Program:
             self._steps[profile.name] = compile_steps(self, profile)
         return self._steps[profile.name]
 
-    def _bind(self, inputs, profile, state=None):
-        """Initial values: checked inputs and states, and the constants that are outputs."""
+    def bind(self, inputs, profile, state=None):
+        """Initial values by name, as the steps of ``compiled`` want them.
+
+        Parameters
+        ----------
+        inputs, state
+            As for ``predict``.
+        profile : Profile
+
+        Returns
+        -------
+        dict of str to ndarray
+            Checked inputs and states, and the constants that are outputs.
+
+        Raises
+        ------
+        BadInput
+        """
         known = [feature.name for feature in self.inputs]
         for name in inputs:
             if name not in known:

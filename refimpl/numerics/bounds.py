@@ -113,15 +113,30 @@ def dot(n, magnitude, fmt):
     Returns
     -------
     ndarray of float64
+        Infinity where a sum of some of the terms may overflow.
 
     Examples
     --------
     >>> from karat.refimpl.numerics.formats import FLOAT32
-    >>> dot(60, np.array([1.0]), FLOAT32) < 4e-6
-    array([ True])
+    >>> dot(60, np.array([1.0, 4e38]), FLOAT32) < [4e-6, np.inf]
+    array([ True, False])
     """
     growth = gamma(n, fmt.unit_roundoff)
-    return growth * (1 + growth) * magnitude + n * fmt.smallest_subnormal
+    with np.errstate(invalid="ignore"):
+        error = growth * (1 + growth) * magnitude + n * fmt.smallest_subnormal
+        return unless_overflow(error, magnitude * (1 + growth) ** 2, fmt)
+
+
+def unless_overflow(error, size, fmt):
+    """``error`` where nothing on the way is larger than ``size`` and the format holds that; else infinity.
+
+    Examples
+    --------
+    >>> from karat.refimpl.numerics.formats import FLOAT16
+    >>> unless_overflow(np.array([0.5, 0.5]), np.array([65000.0, 66000.0]), FLOAT16)
+    array([0.5, inf])
+    """
+    return np.where((size <= fmt.largest) & ~np.isnan(error), error, np.inf)
 
 
 def softmax(x, y, axis, fmt):
@@ -154,7 +169,8 @@ def softmax(x, y, axis, fmt):
         distance = np.abs(x - np.max(x, axis=axis, keepdims=True))
         own = np.where(y > 0, distance, 0.0) + FUNCTION  # e^-infinity is 0 without an error
         relative = u * (own + np.sum(y * own, axis=axis, keepdims=True)) + gamma(n + 1, u)
-        return y * relative / (1 - relative) + 2 * fmt.smallest_subnormal
+        error = y * relative / np.maximum(1 - relative, 0) + 2 * fmt.smallest_subnormal
+        return np.where(relative < 1, error, 1.0)  # a share is never off by more
 
 
 def layer_norm(x, weight, bias, axes, epsilon, fmt):
@@ -162,7 +178,7 @@ def layer_norm(x, weight, bias, axes, epsilon, fmt):
 
     With m = mean |x| the mean is off by at most gamma_n m =: e. Centred values are off by e and one rounding; the
     variance by gamma_(n+3) and e^2 relative to itself, its root by half of that; then a quotient, a product and a sum
-    with one rounding each.
+    with one rounding each. Squares lose up to the smallest subnormal number each.
 
     Parameters
     ----------
@@ -177,6 +193,7 @@ def layer_norm(x, weight, bias, axes, epsilon, fmt):
     Returns
     -------
     ndarray of float64, shape of x
+        Infinity where the sum, a square or the sum of squares may overflow, or the weighted quotient.
 
     Examples
     --------
@@ -193,12 +210,16 @@ def layer_norm(x, weight, bias, axes, epsilon, fmt):
     deviation = np.sqrt(variance)
     centred_error = mean_error + u * (np.abs(centred) + mean_error)
     # the sum of squares of values that are off by e in common grows by n e^2: their sum is zero
-    relative = gamma(n + 4, u) + (centred_error / deviation) ** 2 + 2 * u * mean_error / deviation
+    relative = gamma(n + 5, u) + (centred_error / deviation) ** 2 + 2 * u * mean_error / deviation
+    relative = relative + 2 * fmt.smallest_subnormal / variance
     root = relative / 2 / (1 - np.minimum(relative, 0.5)) + 2 * u
     quotient = np.abs(centred) / deviation
     error = (centred_error / deviation + quotient * (root + u)) * (1 + root) ** 2
     scaled = np.abs(weight) * (error + u * (quotient + error))
-    return scaled + u * (np.abs(quotient * weight) + np.abs(bias) + scaled) + 2 * fmt.smallest_subnormal
+    error = scaled + u * (np.abs(quotient * weight) + np.abs(bias) + scaled) + 2 * fmt.smallest_subnormal
+    sums = np.sum(np.abs(x), axis=axes, keepdims=True), np.sum(centred * centred, axis=axes, keepdims=True) + epsilon
+    most = np.maximum(np.maximum(*sums) * (1 + relative) ** 2, np.abs(quotient * weight) + np.abs(bias) + scaled)
+    return np.where(relative < 0.5, unless_overflow(error, most, fmt), np.inf)
 
 
 def gelu(x, y, fmt):

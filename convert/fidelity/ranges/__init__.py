@@ -2,6 +2,7 @@
 
 from . import activation as activation
 from . import elementwise as elementwise
+from . import mixtures as mixtures
 from . import moves as moves
 from . import normalization as normalization
 from . import products as products

@@ -4,6 +4,7 @@ import numpy as np
 
 from ...mil.ops import OPERATORS
 from .bounds import Bounds, bounds, widened
+from .elementwise import stored_either
 from .facts import Ball, Term
 from .rounding import TINY, U, gamma
 from .rules import rule
@@ -96,6 +97,27 @@ def sigmoid_hard(x, alpha=0.2, beta=0.5):
     """alpha x + beta, cut to [0, 1]."""
     out = linear_activation(x, alpha, beta)
     return Bounds(np.clip(out.low, 0, 1), np.clip(out.high, 0, 1))
+
+
+@rule("clamped_relu")
+def clamped_relu(x, alpha, beta):
+    """leaky_relu, cut at beta."""
+    out, (least, most) = _slope(x, alpha), stored_either(beta)
+    return Bounds(np.minimum(out.low, least), np.minimum(out.high, most))
+
+
+def _scaled(name):
+    """Register alpha f(beta x), which rises or falls."""
+
+    def scaled(x, alpha=1.0, beta=1.0):
+        ends = [OPERATORS[name].function(side, alpha, beta) for side in (x.low, x.high)]
+        return widened(np.minimum(*ends), np.maximum(*ends), TAIL, TINY)
+
+    rule(name)(scaled)
+
+
+for _name in ("scaled_tanh", "softplus_parametric"):
+    _scaled(_name)
 
 
 @rule("elu")

@@ -8,7 +8,7 @@ from ....refimpl.numerics.formats import FLOAT16
 from ..shown import finite
 from .bounds import Bounds
 from .limits import LIMITS
-from .overflow_search import RUNS, search_images
+from .overflow_search import RUNS, SECONDS, search_images
 from .propagate import propagate
 
 CERTIFIED, MAY, DOES = "certified", "may", "does"
@@ -98,7 +98,7 @@ class Certificate:
         """A sentence for each limit, and what they hold for."""
         lines = [self._line(limit) for limit in LIMITS]
         if self.runs:
-            lines.append(f"searched {self.runs} images for one that overflows")
+            lines.append(f"searched {self.runs} images for one that overflows, for at most {SECONDS:.0f} seconds")
         if self.single:
             lines.append(f"{self.single} values are float32 and concerned by none of these limits")
         return lines

@@ -91,6 +91,42 @@ def stored_either(value):
     return np.minimum.reduce(ends), np.maximum.reduce(ends)
 
 
+@rule("threshold")
+def threshold(x, alpha):
+    """max(x, alpha)."""
+    low, high = stored_either(alpha)
+    return Bounds(np.maximum(x.low, low), np.maximum(x.high, high))
+
+
+@rule("thresholded_relu")
+def thresholded_relu(x, alpha=1.0):
+    """x from alpha on, 0 below."""
+    least, most = stored_either(alpha)
+    low = np.where(x.low >= most, x.low, np.minimum(x.low, 0))
+    return Bounds(low, np.where(x.high >= least, np.maximum(x.high, np.where(x.low >= most, x.high, 0)), 0))
+
+
+@rule("pow")
+def power(x, y):
+    """A known power: of positive numbers any, of others a whole positive one."""
+    if isinstance(y, Bounds):
+        return None
+    y, function = np.asarray(y, np.float64), OPERATORS["pow"].function
+    if np.any(x.low <= 0) and np.any((y != np.round(y)) | (y <= 0)):
+        return unbounded(np.broadcast_shapes(x.shape, y.shape), "a power of what may be zero or less")
+    least = np.where((x.low <= 0) & (x.high >= 0), 0, np.minimum(np.abs(x.low), np.abs(x.high)))
+    even = np.any(x.low <= 0) & (y % 2 == 0)
+    ends = [function(np.where(even, a, b), y) for a, b in ((least, x.low), (x.magnitude, x.high))]
+    return widened(np.minimum(*ends), np.maximum(*ends), FEW, TINY)
+
+
+@rule("mod")
+def mod(x, y):
+    """Between 0 and y."""
+    y, shape = bounds(y), np.broadcast_shapes(x.shape, bounds(y).shape)
+    return Bounds(np.broadcast_to(np.minimum(y.low, 0), shape), np.broadcast_to(np.maximum(y.high, 0), shape))
+
+
 @rule("abs")
 def absolute(x):
     """|x|."""
@@ -133,11 +169,14 @@ def _increasing(name, relative=FEW, absolute=TINY, lowest=-np.inf, highest=np.in
 
 for _name in ("relu", "relu6", "floor", "ceil", "round", "sign"):
     _increasing(_name, 0.0, 0.0)
-for _name in ("exp", "exp2", "sinh", "softplus", "softsign", "atan"):
+for _name in ("exp", "exp2", "sinh", "softplus", "softsign", "atan", "atanh"):
     _increasing(_name)
 _increasing("sigmoid", lowest=0.0, highest=1.0)
 _increasing("tanh", lowest=-1.0, highest=1.0)
 rule("erf")(lambda x: widened(erf(x.low), erf(x.high), FEW, FEW))
+rule("asin")(lambda x: Bounds(np.full(x.shape, -1.5708), np.full(x.shape, 1.5708)))
+rule("acos")(lambda x: Bounds(np.zeros(x.shape), np.full(x.shape, 3.1416)))
+rule("cosh")(lambda x: widened(np.cosh(absolute(x).low), np.cosh(x.magnitude), FEW, TINY))
 rule("sin", "cos")(lambda x: Bounds(np.full(x.shape, -1.0), np.full(x.shape, 1.0)))
 
 

@@ -11,7 +11,8 @@ from .rules import rule
 MOVES = (
     *("reshape", "transpose", "expand_dims", "squeeze", "flatten2d", "slice_by_index", "slice_by_size", "split"),
     *("tile", "reverse", "identity", "gather", "gather_along_axis", "gather_nd", "pixel_shuffle", "pixel_unshuffle"),
-    *("depth_to_space", "space_to_depth", "upsample_nearest_neighbor", "resize_nearest_neighbor"),
+    *("depth_to_space", "space_to_depth", "upsample_nearest_neighbor", "resize_nearest_neighbor", "crop"),
+    *("batch_to_space", "reverse_sequence", "sliding_windows", "reshape_like"),
 )
 
 

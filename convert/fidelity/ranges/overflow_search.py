@@ -1,12 +1,15 @@
 """Looks for an image that takes a value beyond its limit: patterns first, then changes that make it larger."""
 
+import time
+
 import numpy as np
 
 RUNS = 32  # images tried by default: seconds for a small network, a minute or more for a large one
+SECONDS = 120.0  # no further image is begun after so long
 
 
-def search_images(program, targets, runs, seed, progress):
-    """Run images until every limit is exceeded or the budget is spent.
+def search_images(program, targets, runs, seed, progress, seconds=SECONDS):
+    """Run images until every limit is exceeded or the budget of images or of time is spent.
 
     Parameters
     ----------
@@ -17,6 +20,7 @@ def search_images(program, targets, runs, seed, progress):
     seed : int
     progress : callable
         Called with (images tried, runs).
+    seconds : float
 
     Returns
     -------
@@ -26,7 +30,7 @@ def search_images(program, targets, runs, seed, progress):
         By limit, the first image that exceeds it.
     tried : int
     """
-    rng = np.random.default_rng(seed)
+    rng, begun = np.random.default_rng(seed), time.monotonic()
     shape, top = program.inputs[0].shape, 255.0 if program.inputs[0].image else 1.0
     found, images = dict.fromkeys((name for name, _ in targets), 0.0), {}
     best, best_score, patterns = np.zeros(shape), -1.0, list(_patterns(program, shape, rng))
@@ -39,7 +43,8 @@ def search_images(program, targets, runs, seed, progress):
                 images.setdefault(limit.name, image * top)
         progress(tried, runs)
         score = max((sizes[name] / limit.largest for name, limit in targets if limit.name not in images), default=0.0)
-        if score == 0.0 or len(images) == len({limit.name for _, limit in targets}):
+        late = time.monotonic() - begun > seconds
+        if late or score == 0.0 or len(images) == len({limit.name for _, limit in targets}):
             break
         if score > best_score:
             best, best_score = image, score

@@ -7,6 +7,7 @@ from ...mil.ops import OPERATORS
 from ...mil.step import UNFIT
 from . import RULES
 from .bounds import Bounds, bounds, stored, unbounded
+from .mixtures import BY_OPSET
 from .moves import MOVES
 
 
@@ -79,7 +80,7 @@ def _results(operation, arguments, opset):
     if vague:
         return tuple(unbounded(output.shape, vague) for output in operation.outputs)
     moved = operation.type in MOVES
-    if moved and operator and operator.by_opset:  # the rule of a move is the operator itself
+    if operator and operator.by_opset and (moved or operation.type in BY_OPSET):  # rules that ask the operator itself
         arguments = arguments | {"opset": opset}
     try:
         found = RULES[operation.type](**_boxed(arguments)) if operation.type in RULES else None

@@ -7,7 +7,7 @@ import numpy as np
 from ...mil.ops import OPERATORS
 from .bounds import Bounds, bounds
 from .rounding import TINY, gamma
-from .rules import rule
+from .rules import RULES, rule
 
 
 def _monotone(name, terms):
@@ -39,6 +39,21 @@ for _name in ("reduce_max", "reduce_min", "max_pool"):
 for _name in ("reduce_sum", "reduce_mean"):
     _monotone(_name, _reduced)
 _monotone("avg_pool", _window)
+_monotone("cumsum", lambda x, parameters: x.shape[int(parameters.get("axis", 0))])
+
+
+@rule("reduce_log_sum_exp")
+def log_sum_exp(x, **parameters):
+    """Grows with every element; a rounding changes it by as much as an element, and by a share of the sum."""
+    function = OPERATORS["reduce_log_sum_exp"].function
+    error = gamma(2 * _reduced(x, parameters) + 40) * (1 + x.magnitude.max(initial=0.0))
+    return Bounds(function(x.low, **parameters) - error, function(x.high, **parameters) + error)
+
+
+@rule("reduce_log_sum")
+def log_sum(x, **parameters):
+    """The logarithm of the sum."""
+    return RULES["log"](RULES["reduce_sum"](x, **parameters), epsilon=0.0)
 
 
 def _by_square(name, terms):

@@ -69,4 +69,9 @@ def max_pool(x, kernel_sizes, strides=None, pad_type="valid", pad=None, ceil_mod
 @operator("l2_pool")
 def l2_pool(x, kernel_sizes, strides=None, pad_type="valid", pad=None, ceil_mode=False):
     """Root of the sum of squares of each window."""
-    return np.sqrt(_reduced(np.add, x * x, _layout(x, kernel_sizes, strides, pad_type, pad, ceil_mode), 0))
+    return np.sqrt(window_sums(x * x, kernel_sizes, strides, pad_type, pad, ceil_mode))
+
+
+def window_sums(x, kernel_sizes, strides=None, pad_type="valid", pad=None, ceil_mode=False):
+    """Sum of each window of l2_pool."""
+    return _reduced(np.add, x, _layout(x, kernel_sizes, strides, pad_type, pad, ceil_mode), 0)

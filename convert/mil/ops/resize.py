@@ -59,15 +59,40 @@ def interpolated(x, axis, at):
     return np.take(x, left, axis) * (1 - weight) + np.take(x, right, axis) * weight
 
 
-def _linear_axis(x, axis, size_out, mode):
-    room([*x.shape[:axis], size_out, *x.shape[axis + 1 :]])  # before the grid, which is as long
-    return interpolated(x, axis, grid(x.shape[axis], size_out, mode))
+def linear_plan(kind, x, **parameters):
+    """Along which axes a resizing operator interpolates, and where, in its order.
+
+    Parameters
+    ----------
+    kind : str
+        "upsample_bilinear", "resize_bilinear" or "resize"; nothing is interpolated when the last takes the nearest.
+    x, **parameters
+        The operator's.
+
+    Returns
+    -------
+    list of (int, ndarray of float64)
+        Axis, and positions of the output samples in samples of the input.
+
+    Examples
+    --------
+    >>> x = np.zeros((1, 2))
+    >>> [(axis, at.tolist()) for axis, at in linear_plan("resize_bilinear", x, target_size_width=4)]
+    [(0, [0.0]), (1, [0.0, 0.5, 1.0, 1.0])]
+    """
+    sizes, mode = _PLANS[kind](x, **parameters)
+    return [(axis, _grid(x, axis, size, mode)) for axis, size in sizes.items()]
 
 
-def _bilinear(x, sizes, mode):
-    height, width = sizes
-    x = _linear_axis(x, x.ndim - 2, height, mode)
-    return _linear_axis(x, x.ndim - 1, width, mode)
+def _grid(x, axis, size, mode):
+    room([*x.shape[:axis], size, *x.shape[axis + 1 :]])  # before the grid, which is as long
+    return grid(x.shape[axis], size, mode)
+
+
+def _linear(x, sizes, mode):
+    for axis, size in sizes.items():
+        x = interpolated(x, axis, _grid(x, axis, size, mode))
+    return x
 
 
 def _nearest(x, sizes):
@@ -98,34 +123,58 @@ def resize_nearest_neighbor(x, target_size_height, target_size_width):
 @operator("upsample_bilinear")
 def upsample_bilinear(x, scale_factor_height=1, scale_factor_width=1, align_corners=True, half_pixel_centers=None):
     """Bilinear by factors. ``half_pixel_centers`` (iOS16) is the opposite of align_corners unless given."""
+    return _linear(x, *_upsampled(x, scale_factor_height, scale_factor_width, align_corners, half_pixel_centers))
+
+
+def _upsampled(x, scale_factor_height=1, scale_factor_width=1, align_corners=True, half_pixel_centers=None):
     half = not align_corners if half_pixel_centers is None else bool(half_pixel_centers)
     if align_corners and half:
         raise BadInput("align_corners and half_pixel_centers exclude each other")
     mode = "STRICT_ALIGN_CORNERS" if align_corners else "UNALIGN_CORNERS" if half else "DEFAULT"
-    return _bilinear(x, _scaled(x, scale_factor_height, scale_factor_width), mode)
+    return _last_two(x, _scaled(x, scale_factor_height, scale_factor_width)), mode
 
 
 @operator("resize_bilinear")
 def resize_bilinear(x, target_size_height=1, target_size_width=1, sampling_mode="DEFAULT"):
     """Bilinear to given sizes."""
-    return _bilinear(x, (int(target_size_height), int(target_size_width)), sampling_mode)
+    return _linear(x, *_to_sizes(x, target_size_height, target_size_width, sampling_mode))
+
+
+def _to_sizes(x, target_size_height=1, target_size_width=1, sampling_mode="DEFAULT"):
+    return _last_two(x, (int(target_size_height), int(target_size_width))), sampling_mode
+
+
+def _last_two(x, sizes):
+    return dict(zip((x.ndim - 2, x.ndim - 1), sizes, strict=True))
 
 
 @operator("resize")
 def resize(x, shape, resized_dims, interpolation_mode="LINEAR", sampling_mode="DEFAULT"):
     """The last ``resized_dims`` axes to the last entries of ``shape``; 0 keeps a size. LINEAR or NEAREST_NEIGHBOR."""
+    sizes = _wanted(x, shape, resized_dims)
+    if interpolation_mode == "LINEAR" and x.dtype.kind == "f":
+        return _linear(x, sizes, sampling_mode)
+    if interpolation_mode != "NEAREST_NEIGHBOR":
+        raise UnsupportedOperator(f"interpolation {interpolation_mode!r} of {x.dtype} is not executed by karat")
+    for axis, size in sizes.items():
+        # Core ML rounds the grid here, halves away from zero: not what PyTorch's nearest does.
+        at = _grid(x, axis, size, sampling_mode)
+        x = np.take(x, np.minimum(np.floor(at + 0.5).astype(np.int64), x.shape[axis] - 1), axis)
+    return x
+
+
+def _interpolated_sizes(x, shape, resized_dims, interpolation_mode="LINEAR", sampling_mode="DEFAULT"):
+    """Nothing is interpolated where the nearest is taken."""
+    return _wanted(x, shape, resized_dims) if interpolation_mode == "LINEAR" else {}, sampling_mode
+
+
+def _wanted(x, shape, resized_dims):
+    """Size by axis, of those that are not kept."""
     wanted, count = ints(shape), int(resized_dims)
     if not 0 <= count <= len(wanted) <= x.ndim:
         raise BadInput(f"{count} of the sizes {wanted} do not fit an input of shape {x.shape}")
-    linear = interpolation_mode == "LINEAR"
-    if interpolation_mode not in ("LINEAR", "NEAREST_NEIGHBOR") or (linear and x.dtype.kind != "f"):
-        raise UnsupportedOperator(f"interpolation {interpolation_mode!r} of {x.dtype} is not executed by karat")
-    for axis, size in zip(range(x.ndim - count, x.ndim), wanted[len(wanted) - count :], strict=True):
-        if size and linear:
-            x = _linear_axis(x, axis, size, sampling_mode)
-        elif size:
-            # Core ML rounds the grid here, halves away from zero: not what PyTorch's nearest does.
-            room([*x.shape[:axis], size, *x.shape[axis + 1 :]])
-            at = grid(x.shape[axis], size, sampling_mode)
-            x = np.take(x, np.minimum(np.floor(at + 0.5).astype(np.int64), x.shape[axis] - 1), axis)
-    return x
+    last = zip(range(x.ndim - count, x.ndim), wanted[len(wanted) - count :], strict=True)
+    return {axis: size for axis, size in last if size}
+
+
+_PLANS = {"upsample_bilinear": _upsampled, "resize_bilinear": _to_sizes, "resize": _interpolated_sizes}
