@@ -179,7 +179,7 @@ def test_a_state_that_the_program_does_not_keep_is_refused(tmp_path):
         ("relu", ("y", "float32", (2,)), {"x": "nowhere"}, "which nothing computes"),
         ("relu", ("y", "float32", (2,)), {}, "lacks parameter 'x'"),
         ("relu", ("y", "float32", (2,)), {"x": "x", "surprise": np.int32(1)}, "parameter 'surprise'"),
-        ("relu", ("x", "float32", (2,)), {"x": "x"}, "computed twice"),
+        ("relu", ("x", "float32", (2,)), {"x": "x"}, "called like an input"),
         ("relu", ("y", "float32", (2**20, 2**20)), {"x": "x"}, "more than"),
         ("reshape", ("y", "float32", (2,)), {"x": "x", "shape": np.array([7], np.int32)}, "cannot be computed"),
         ("tile", ("y", "float32", (2,)), {"x": "x", "reps": np.array([2**31 - 1], np.int32)}, "beyond"),

@@ -6,6 +6,7 @@ import numpy as np
 
 from ...refimpl.metrics import relative_rms
 from ...refimpl.numerics.formats import FLOAT16, FORMATS, spacing
+from .affine import senses
 from .pair import NEAR
 
 # Constants that an operator carries: MIL parameter -> what it stands for. A string is a parameter of the layer.
@@ -21,8 +22,6 @@ EXPECTED = {
 }
 NOTHING = np.zeros(())
 UNREAD = {("pad", "constant_val")}  # MIL operator and parameter: a reflecting pad has one and does not use it
-# The same for the shift and scaling of colours, by MIL operator: what is 0 or 1 a converter leaves out
-AFFINE = {"sub": "value", "add": "value", "mul": "factor"}
 
 
 @dataclass(frozen=True)
@@ -120,9 +119,9 @@ def keep_ledger(model, program, pairs, graph, size):
         constants = _constants_of(program, operations)
         expected = EXPECTED.get(pair.operator, {})
         if pair.operator == "affine" and pair.source != "folded":
-            for op in operations:
-                inner = [("y", f"{pair.layer}.{AFFINE[op.type]}")] if op.type in AFFINE else []
-                _enter(ledger, pair, _constants_of(program, [op]), inner, known, graph, traced)
+            for sense in senses(pair.layer, operations, program, known):
+                _enter_sense(ledger, pair.layer, sense)
+                traced.add(sense.name)
         if pair.operator == "cyclic_shift":
             ledger.entries += _rolls(pair, program, operations, known)
         if pair.operator == "relu1" and [op.type for op in operations] != ["clip"]:
@@ -177,6 +176,14 @@ def _enter(ledger, pair, constants, expected, known, graph, traced):
             ledger.carried[key] = (carried - mean) / factor
 
 
+def _enter_sense(ledger, layer, sense):
+    """The same for a constant of the shift and scaling of colours."""
+    held = (sense.name, sense.value, sense.dtype, sense.factor)
+    entry, carried = _hold(layer, sense.expression, sense.exact, *held)
+    ledger.entries.append(entry)
+    ledger.carried[sense.key] = sense.carried(carried, ledger.carried)
+
+
 def _folded(pair, role, known):
     """(factor, summand) that a converter has folded into a constant: of the scaling and the mean behind conv_last."""
     if pair.source != "folded":
@@ -227,8 +234,8 @@ def _claim(constants, role, exact):
         return named[0]
     if len(sized) == 1 and exact.size > 1:
         return sized[0][1:]
-    near = [(relative_rms(exact.ravel(), value.ravel()), name, value) for _, name, value in sized]
-    distance, name, value = min(near, key=lambda found: found[0], default=(np.inf, "", None))
+    near = [(relative_rms(exact.ravel(), value.ravel()), found != role, name, value) for found, name, value in sized]
+    distance, _, name, value = min(near, key=lambda found: found[:2], default=(np.inf, False, "", None))
     return (name, value) if distance < NEAR else (named or [("", None)])[0]
 
 
