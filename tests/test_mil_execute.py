@@ -191,6 +191,17 @@ def test_operations_that_cannot_be_are_named(tmp_path, kind, output, parameters,
         predict(path, {"x": np.ones(2)})
 
 
+@pytest.mark.parametrize(("rows", "terms", "columns"), [(2, 0, 3), (0, 4, 3), (2, 4, 0)])
+def test_a_layer_without_elements_has_bounds_too(tmp_path, rows, terms, columns):
+    weight, bias = np.ones((columns, terms), np.float16), np.full(columns, 0.5, np.float16)
+    x, y = ("x", "float16", (rows, terms)), ("y", "float16", (rows, columns))
+    program = open_package(one_operation(tmp_path / "m.mlpackage", "linear", [x], y, x="x", weight=weight, bias=bias))
+    (record,) = program.trace({"x": np.ones((rows, terms))})
+    assert np.array_equal(record.value, np.full((rows, columns), terms + 0.5))
+    assert record.bound.shape == (rows, columns)
+    assert not record.local_error.any()
+
+
 def test_values_are_freed_after_their_last_use(tmp_path):
     steps, shape = 60, (2**18,)  # 1 MiB each
     names = ["x", *(f"v{i}" for i in range(steps))]
