@@ -1,5 +1,6 @@
 """The whole comparison of a golden model with a Core ML program."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -12,6 +13,7 @@ from .graph import Graph
 from .judge import judge
 from .ledger import keep_ledger
 from .measure import measure, shares
+from .missteps import find_missteps
 from .movement import prove_movements
 from .pair import pair
 from .picture_error import picture_error
@@ -75,6 +77,9 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
     pairs = pair(model, program, graph, sidecar, stress(x.shape))
     progress(STAGES[1])
     ledger = keep_ledger(model, program, pairs, graph, x.shape[2:])
+    missteps = find_missteps(model, program, pairs, graph, x.shape[2:])
+    for misstep in missteps:  # a variable may hold what one step of two gives: what follows does not go on with it
+        pairs[misstep.layer] = replace(pairs[misstep.layer], output=None, source="nothing")
     movements = prove_movements(model, program, pairs, graph, x.shape[2:])
     carrying = model.carrying(ledger.carried)
     progress(STAGES[2])
@@ -82,7 +87,7 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
     progress(STAGES[3])
     measured, operators, (golden, exact, typed) = measure(model, carrying, program, pairs, graph, x, profile)
     first = {layer: figures.structure if figures else np.inf for layer, figures in measured.items()}
-    rows = judge(pairs, graph, ledger, movements, [first, second], measured, operators, output)
+    rows = judge(pairs, graph, ledger, movements, missteps, [first, second], measured, operators, output)
     rounded = x.astype(_entry_type(program)).astype(np.float64)
     exact_of_rounded = program.predict({source: rounded}, profile="float64")[output]
     causes, error = {}, None
