@@ -1,8 +1,6 @@
 """The shift and scaling of colours, spelled in every honest way, and in dishonest ones."""
 
-import numpy as np
 import pytest
-import torch
 from swinir_networks import network
 from test_swinir_verify import picture
 

@@ -1,4 +1,4 @@
-"""Shift and scaling of colours, y = (x - mean) range and back, y = x / range + mean, however a converter spells them."""
+"""Shift and scaling of colours, y = (x - mean) range, and back, y = x / range + mean, in every honest spelling."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -65,13 +65,13 @@ def _chains(layers, moves):
     for i, source in enumerate(layers[:-1]):
         steps = list(takewhile(moves.__contains__, layers[i + 1 :]))
         after = i + 1 + len(steps)
-        if source not in moves and steps and after < len(layers):
-            if all(moves[step][0] == before for step, before in zip(steps, [source, *steps], strict=False)):
-                yield source, steps, layers[after]
+        in_a_row = all(moves[step][0] == before for step, before in zip(steps, [source, *steps], strict=False))
+        if source not in moves and steps and in_a_row and after < len(layers):
+            yield source, steps, layers[after]
 
 
 def _labels(program, graph, pairs, source, steps, target):
-    """(labels at the source, the same where the package begins to compute the target); None where it computes before."""
+    """(labels at the source, the same where the target begins to be computed); None where something is computed before."""
     begin, end = pairs[source].output, pairs[target].output
     if begin is None or end is None or None in graph.shape[begin]:
         return None

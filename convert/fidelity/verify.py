@@ -8,7 +8,7 @@ import numpy as np
 from ...refimpl.errors import BadInput
 from ...refimpl.models.model import check_picture
 from ...refimpl.numerics.formats import FORMATS
-from ..mil.pairing import read_pairing, sidecar_path
+from ..mil.pairing import sidecar_path
 from .graph import Graph
 from .judge import judge
 from .ledger import keep_ledger
@@ -73,8 +73,7 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
     x = np.asarray(x, np.float64)
     source, output = program.inputs[0].name, program.outputs[0].name
     progress(STAGES[0])
-    sidecar = read_pairing(program.path)
-    pairs = pair(model, program, graph, sidecar, stress(x.shape))
+    pairs = pair(model, program, graph, program.pairing, stress(x.shape))
     progress(STAGES[1])
     ledger = keep_ledger(model, program, pairs, graph, x.shape[2:])
     missteps = find_missteps(model, program, pairs, graph, x.shape[2:])
@@ -97,7 +96,7 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
         window = getattr(model.config, "window", None)
         error = picture_error(golden, typed, period, window) if np.isfinite(typed).all() else None
     stale = ("the sidecar beside the package belongs to another program and was not used",)
-    notes = stale if not sidecar and sidecar_path(program.path).is_file() else ()
+    notes = stale if not program.pairing and sidecar_path(program.path).is_file() else ()
     return Verdict(
         rows, causes, ledger, profile, golden, typed, notes, error, tuple(operators.values()), tuple(movements)
     )
