@@ -106,8 +106,8 @@ def judge(pairs, graph, ledger, movements, missteps, differences, measured, oper
         group = [out.name for op in operations for out in op.outputs]
         executed = tuple(operators[out] for out in group if out in operators)
         if name is None:
-            wrong = moved.get(layer) or (layer not in proved and _wrong_between(layer, names, differences, constants))
-            verdict, kind, note = _missing(layer, pairs, wrong)
+            between = "" if layer in proved else _wrong_between(layer, names, differences, constants)
+            verdict, kind, note = _missing(layer, pairs, moved.get(layer, between))
         else:
             verdict, kind, note = _verdict(layer, name, constants, moved, structure, figures, executed)
             bent = [op for op in operations if op.type in PIECEWISE and op.inputs.get("cond", op.name) in graph.varying]

@@ -71,7 +71,7 @@ def _chains(layers, moves):
 
 
 def _labels(program, graph, pairs, source, steps, target):
-    """(labels at the source, the same where the target begins to be computed); None where something is computed before."""
+    """(labels at the source, the same where the target begins to compute); None where something computes before."""
     begin, end = pairs[source].output, pairs[target].output
     if begin is None or end is None or None in graph.shape[begin]:
         return None
