@@ -61,14 +61,15 @@ def assert_faithful(
     weights = model if isinstance(model, (str, Path)) else "WEIGHTS"
     model = model if hasattr(model, "trace") else load(model)
     program = package if isinstance(package, Program) else open_package(package)
-    verdicts = {}
+    verdicts = []
     for name, x in _pictures(images, model, program.inputs[0].shape):
-        verdicts[name] = verdict = verify(model, program, x, profile=profile)
+        verdict = verify(model, program, x, profile=profile)
         if verdict.faithful is not True:
             raise AssertionError(_message(verdict, program.path, weights, name))
+        verdicts.append((name, verdict))
     if baseline is not None:
-        _hold_against(Path(baseline), verdicts, allowed_drop, update)
-    return list(verdicts.values())
+        _hold_against(Path(baseline), dict(verdicts), allowed_drop, update)
+    return [verdict for _, verdict in verdicts]
 
 
 def _pictures(images, model, shape):
@@ -90,7 +91,7 @@ def _message(verdict, package, weights, picture):
     """What a person needs to know of a failed comparison, in at most 15 lines."""
     culprit = verdict.culprit
     counts = Counter(row.verdict for row in verdict.rows)
-    wrong = [entry for entry in verdict.ledger.entries if entry.wrong]
+    others = [entry.note for entry in verdict.ledger.entries if entry.wrong and entry.note != culprit.note]
     answer = "is NOT the network of" if verdict.faithful is False else "could not be judged against"
     lines = [
         f"{package} {answer} {weights}, on {picture} ({verdict.profile})",
@@ -107,7 +108,7 @@ def _message(verdict, package, weights, picture):
         )
     if verdict.shares:
         lines.append(f"  picture:  {verdict.shares['total']:.1f} dB against the golden one")
-    lines += [f"  constant: {entry.note}" for entry in wrong[:3]]
+    lines += [f"  constant: {note}" for note in others[:3]]
     given = f" --input {picture}" if Path(picture).is_file() else ""
     lines.append(f"  next:     karat verify {package} --weights {weights}{given} --culprit culprit --report page.html")
     return "\n".join(lines)

@@ -147,24 +147,8 @@ def rms(x):
     return float(np.linalg.norm(x)) / x.size**0.5
 
 
-def sqnr(reference, candidate):
-    """Signal-to-quantisation-noise ratio in dB over the flattened tensors.
-
-    Returns
-    -------
-    float
-        ``10 log10(sum reference^2 / sum (reference - candidate)^2)``; infinity for identical tensors.
-
-    Examples
-    --------
-    >>> sqnr(np.ones(4), np.full(4, 0.9))
-    20.0
-    """
-    return decibels(relative_rms(reference, candidate))
-
-
 def decibels(error):
-    """The signal-to-noise ratio in dB that a relative error means; infinity for none.
+    """The signal-to-quantisation-noise ratio in dB that a relative error (`relative_rms`) means; infinity for none.
 
     Examples
     --------

@@ -54,6 +54,28 @@ def test_a_defect_fails_with_what_one_needs_to_know(folder):
     assert command[1:5] == ["--weights", str(folder / "net.safetensors"), "--input", str(folder / "0.png")]
 
 
+def test_what_is_wrong_is_said_once_and_the_other_constants_too(folder, tmp_path):
+    with pytest.raises(AssertionError) as failure:
+        karat.assert_faithful(folder / "net.safetensors", folder / "bad.mlpackage")
+    assert str(failure.value).count("cnn.2.bias[0]") == 1
+    model = karat.load(folder / "net.safetensors")
+    parameters = dict(model.parameters)
+    for name in ("cnn.2.bias", "cnn.4.bias"):
+        parameters[name] = parameters[name] + 0.01
+    package = export(quicksrnet.Model(quicksrnet, CONFIG, parameters), tmp_path / "m.mlpackage", SHAPE)
+    with pytest.raises(AssertionError) as failure:
+        karat.assert_faithful(model, package)
+    notes = [line for line in str(failure.value).splitlines() if "ulp of" in line]
+    assert [line.split(":")[0].strip() for line in notes] == ["size", "constant"]
+    assert ["cnn.2.bias" in line for line in notes] == [True, False]
+
+
+def test_every_image_has_its_verdict(folder):
+    picture = folder / "0.png"
+    verdicts = karat.assert_faithful(folder / "net.safetensors", folder / "good.mlpackage", images=[picture, picture])
+    assert len(verdicts) == 2
+
+
 def test_no_picture_is_no_judgement(folder):
     with pytest.raises(BadInput, match="no image"):
         karat.assert_faithful(folder / "net.safetensors", folder / "good.mlpackage", images=[])

@@ -75,6 +75,14 @@ def test_the_sidecar_lists_every_layer_once_as_last(tmp_path):
     assert json.loads(sidecar_path(program.path).read_text())["format"] == 1
 
 
+def test_the_sidecar_is_read_once(tmp_path):
+    program, x = made(tmp_path), np.zeros(SHAPE, np.float32)
+    layers = [record.layer for record in program.trace({"x": x})]
+    sidecar_path(program.path).unlink()
+    assert [record.layer for record in program.trace({"x": x})] == layers
+    assert any(layers)
+
+
 @pytest.mark.parametrize(
     "content", ["", "[]", '{"format": 2, "operators": {}}', '{"format": 1, "operators": {"a": 1}}']
 )

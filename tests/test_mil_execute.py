@@ -179,7 +179,7 @@ def test_a_state_that_the_program_does_not_keep_is_refused(tmp_path):
         ("relu", ("y", "float32", (2,)), {"x": "nowhere"}, "which nothing computes"),
         ("relu", ("y", "float32", (2,)), {}, "lacks parameter 'x'"),
         ("relu", ("y", "float32", (2,)), {"x": "x", "surprise": np.int32(1)}, "parameter 'surprise'"),
-        ("relu", ("x", "float32", (2,)), {"x": "x"}, "computed twice"),
+        ("relu", ("x", "float32", (2,)), {"x": "x"}, "called like an input"),
         ("relu", ("y", "float32", (2**20, 2**20)), {"x": "x"}, "more than"),
         ("reshape", ("y", "float32", (2,)), {"x": "x", "shape": np.array([7], np.int32)}, "cannot be computed"),
         ("tile", ("y", "float32", (2,)), {"x": "x", "reps": np.array([2**31 - 1], np.int32)}, "beyond"),
@@ -189,6 +189,17 @@ def test_operations_that_cannot_be_are_named(tmp_path, kind, output, parameters,
     path = one_operation(tmp_path / "m.mlpackage", kind, [("x", "float32", (2,))], output, **parameters)
     with pytest.raises(BadInput, match=words):
         predict(path, {"x": np.ones(2)})
+
+
+@pytest.mark.parametrize(("rows", "terms", "columns"), [(2, 0, 3), (0, 4, 3), (2, 4, 0)])
+def test_a_layer_without_elements_has_bounds_too(tmp_path, rows, terms, columns):
+    weight, bias = np.ones((columns, terms), np.float16), np.full(columns, 0.5, np.float16)
+    x, y = ("x", "float16", (rows, terms)), ("y", "float16", (rows, columns))
+    program = open_package(one_operation(tmp_path / "m.mlpackage", "linear", [x], y, x="x", weight=weight, bias=bias))
+    (record,) = program.trace({"x": np.ones((rows, terms))})
+    assert np.array_equal(record.value, np.full((rows, columns), terms + 0.5))
+    assert record.bound.shape == (rows, columns)
+    assert not record.local_error.any()
 
 
 def test_values_are_freed_after_their_last_use(tmp_path):

@@ -177,6 +177,14 @@ def test_matrix_products(seed, transpose_x, transpose_y, n, m):
     close(run("linear", x, w, b), F.linear(t(x), t(w), t(b)))
 
 
+@given(SEEDS, st.lists(st.integers(0, 2), min_size=1, max_size=3), st.integers(0, 2), st.integers(0, 2), st.booleans())
+def test_products_of_nothing(seed, rows, terms, columns, biased):
+    """An empty sum is zero, and then the bias; of no rows there are none."""
+    x, w, b = normal(seed, *rows, terms), normal(seed, columns, terms), normal(seed, columns) if biased else None
+    close(run("linear", x, w, b), F.linear(t(x), t(w), None if b is None else t(b)))
+    close(run("matmul", x, w.T), t(x) @ t(w.T))
+
+
 @given(SEEDS)
 def test_normalisations(seed):
     x, gamma, beta, variance = (

@@ -15,7 +15,7 @@ class Graph:
     dtype, shape : dict
         Its declared type and shape.
     varying : set of str
-        Variables that depend on an input; the others are computed from constants only.
+        Variables that depend on what is in an input; the others are computed from constants and fixed sizes only.
     upstream : dict of str to frozenset of str
         Every variable that a variable depends on, itself not included.
     """
@@ -38,9 +38,11 @@ class Graph:
             above = frozenset(direct).union(*(self.upstream[name] for name in direct))
             for out in op.outputs:
                 self.upstream[out.name] = above
+        self.shape |= {feature.name: feature.shape for feature in program.inputs}
         self.varying = {feature.name for feature in program.inputs}
         for op in program.operations:
-            if self.varying & set(op.reads):
+            sized = op.type == "shape" and None not in self.shape.get(op.inputs.get("x"), (None,))
+            if self.varying & set(op.reads) and not sized:
                 self.varying |= {out.name for out in op.outputs}
         outputs = [feature.name for feature in program.outputs if feature.name in self.upstream]
         live = set(outputs).union(*(self.upstream[name] for name in outputs))

@@ -131,10 +131,8 @@ class Surrounded:
 
     def expressions(self, config, parameters, size) -> dict[str, np.ndarray]:
         """The factors of the interface, to which nothing is added, beside the network's own constants."""
-        added = {}
-        for layer, factor in ((FROM_BYTES, 1 / WHITE), (TO_BYTES, WHITE)):
-            if layer in self.before | self.behind:
-                added |= {f"{layer}.factor": np.array(factor), f"{layer}.value": np.zeros((config.channels, 1, 1))}
+        added = {f"{FROM_BYTES}.factor": np.array(1 / WHITE), f"{TO_BYTES}.factor": np.array(WHITE)}
+        added |= dict.fromkeys((f"{FROM_BYTES}.value", f"{TO_BYTES}.value"), np.zeros((config.channels, 1, 1)))
         return self.inner.expressions(config, parameters, size) | added
 
     def steps(self, config, parameters: Mapping[str, np.ndarray], x) -> Iterator[tuple[str, np.ndarray]]:

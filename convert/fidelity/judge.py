@@ -8,7 +8,6 @@ from .measure import Measured
 from .pair import IDLE, MOVES
 from .structure import TOLERANCE
 
-MISSED = "what follows comes out different"
 # Operators that are one function here and another one there: two inputs cannot tell what they do on a third
 PIECEWISE = {"relu", "relu6", "clip", "clamped_relu", "threshold", "thresholded_relu", "minimum", "maximum", "abs"}
 PIECEWISE |= {"sign", "select", "leaky_relu", "prelu", "elu", "floor", "ceil", "round", "mod", "floor_div"}
@@ -67,7 +66,7 @@ class Row:
         return self.operators[-1].inherited_rms if self.operators else None
 
 
-def judge(pairs, graph, ledger, movements, differences, measured, operators, output):
+def judge(pairs, graph, ledger, movements, missteps, differences, measured, operators, output):
     """Judge every layer in the golden order.
 
     Parameters
@@ -76,6 +75,8 @@ def judge(pairs, graph, ledger, movements, differences, measured, operators, out
     graph : Graph
     ledger : Ledger
     movements : list of Movement
+    missteps : list of Misstep
+        Their layers have no variable.
     differences : list of dict of str to float
         Of `structure`, on each input.
     measured : dict of str to Measured or None
@@ -91,10 +92,12 @@ def judge(pairs, graph, ledger, movements, differences, measured, operators, out
     """
     constants, rows, broken = ledger.defects(), [], set()
     moved = {m.layer: m.note for m in movements if m.wrong and not m.operand}
+    moved |= {misstep.layer: misstep.note for misstep in missteps}
     names = {layer: pair.output for layer, pair in pairs.items()}
     if output not in names.values():
         names[":output"] = output
     proved = {layer for m in movements if m.count and not m.wrong for layer in m.through}
+    proved |= {layer for misstep in missteps for layer in misstep.right}
     boundary = set(names.values()) - {None}
     for layer, name in names.items():
         structure = max(d[layer] for d in differences) if name else None
@@ -103,8 +106,8 @@ def judge(pairs, graph, ledger, movements, differences, measured, operators, out
         group = [out.name for op in operations for out in op.outputs]
         executed = tuple(operators[out] for out in group if out in operators)
         if name is None:
-            fails_after = layer not in proved and _fails_after(layer, names, differences, constants)
-            verdict, kind, note = _missing(layer, pairs, fails_after)
+            between = "" if layer in proved else _wrong_between(layer, names, differences, constants)
+            verdict, kind, note = _missing(layer, pairs, moved.get(layer, between))
         else:
             verdict, kind, note = _verdict(layer, name, constants, moved, structure, figures, executed)
             bent = [op for op in operations if op.type in PIECEWISE and op.inputs.get("cond", op.name) in graph.varying]
@@ -121,23 +124,27 @@ def judge(pairs, graph, ledger, movements, differences, measured, operators, out
     return rows
 
 
-def _missing(layer, pairs, fails_after):
+def _missing(layer, pairs, wrong):
     """(verdict, kind, note) of a layer that no variable of the package was found for."""
     folded = any(pair.source == "folded" for pair in pairs.values())
     if pairs[layer].operator == IDLE:
         return OK, "", "nothing to do at this size"
-    if fails_after:
-        return DEFECT, "structure", f"no operation of the package computes this layer, and {MISSED}"
+    if wrong:
+        return DEFECT, "structure", wrong
     if pairs[layer].operator in MOVES or (folded and layer == "conv_last"):
         return OK, "", "merged into what follows, which agrees"
     return UNKNOWN, "", "no operation of the package was found to compute this layer"
 
 
-def _fails_after(layer, names, differences, constants):
-    """Whether the next layer that was found differs in float64, and not by a constant of its own."""
+def _wrong_between(layer, names, differences, constants):
+    """What to say where the next layer that was found differs in float64, and not by a constant of its own."""
     order = list(names)
-    following = next((n for n in order[order.index(layer) + 1 :] if names[n]), None)
-    return following not in (None, *constants) and any(d[following] > TOLERANCE for d in differences)
+    place = order.index(layer)
+    before = next((n for n in reversed(order[:place]) if names[n]), "the picture")
+    after = next((n for n in order[place + 1 :] if names[n]), None)
+    if after in (None, *constants) or all(d[after] <= TOLERANCE for d in differences):
+        return ""
+    return f"no operation between {before} and {after} computes this layer, and {after} comes out different"
 
 
 def _verdict(layer, name, constants, moved, structure, figures, executed):

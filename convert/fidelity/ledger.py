@@ -6,6 +6,7 @@ import numpy as np
 
 from ...refimpl.metrics import relative_rms
 from ...refimpl.numerics.formats import FLOAT16, FORMATS, spacing
+from .affine import senses
 from .pair import NEAR
 
 # Constants that an operator carries: MIL parameter -> what it stands for. A string is a parameter of the layer.
@@ -22,8 +23,6 @@ EXPECTED = {
 }
 NOTHING = np.zeros(())
 UNREAD = {("pad", "constant_val")}  # MIL operator and parameter: a reflecting pad has one and does not use it
-# The same for the shift and scaling of colours, by MIL operator: what is 0 or 1 a converter leaves out
-AFFINE = {"sub": "value", "add": "value", "mul": "factor"}
 
 
 @dataclass(frozen=True)
@@ -90,6 +89,11 @@ class Ledger:
                 found.setdefault(entry.constant, []).append(entry.expression)
         return found
 
+    def enter(self, entry, carried):
+        """Add an entry, and what the golden side carries of it."""
+        self.entries.append(entry)
+        self.carried |= carried
+
     def defects(self):
         """Wrong entries by layer."""
         return {e.layer: e for e in reversed(self.entries) if e.wrong}
@@ -112,26 +116,23 @@ def keep_ledger(model, program, pairs, graph, size):
     Ledger
     """
     ledger, known = Ledger(), model.expressions(size) | dict(model.parameters)
-    boundary = {p.output for p in pairs.values() if p.output}
-    traced = set()
-    for pair in pairs.values():
-        if pair.output is None:
-            continue
+    boundary, met = {p.output for p in pairs.values() if p.output}, {}
+    for pair in [pair for pair in pairs.values() if pair.output]:
         operations = [op for op in graph.group(pair.output, boundary) if op.type != "cast"]
         constants = _constants_of(program, operations)
-        expected = EXPECTED.get(pair.operator, {})
+        met |= {name: None for _, name, _ in constants}
         if pair.operator == "affine" and pair.source != "folded":
-            for op in operations:
-                inner = [("y", f"{pair.layer}.{AFFINE[op.type]}")] if op.type in AFFINE else []
-                _enter(ledger, pair, _constants_of(program, [op]), inner, known, graph, traced)
-        if pair.operator == "cyclic_shift":
+            for sense in senses(pair.layer, operations, program, known):
+                ledger.enter(*_of_sense(pair.layer, sense, ledger.carried))
+        elif pair.operator == "cyclic_shift":
             ledger.entries += _rolls(pair, program, operations, known)
-        if pair.operator == "relu1" and [op.type for op in operations] != ["clip"]:
-            expected = {}  # another way to clip: from 0, to 1, or on one side only
+        elif pair.operator == "relu1" and [op.type for op in operations] != ["clip"]:
             ledger.entries += [_bound(pair.layer, name, value) for _, name, value in constants]
-            traced |= {name for _, name, _ in constants}
-        _enter(ledger, pair, constants, _expected(pair, expected, known), known, graph, traced)
-        ledger.untraced += [name for _, name, _ in constants if name not in traced]
+        else:
+            for entry, carried in _of_layer(pair, constants, known, graph.dtype[pair.output]):
+                ledger.enter(entry, carried)
+    traced = {entry.constant for entry in ledger.entries}
+    ledger.untraced = [name for name in met if name not in traced]
     read = {name for op in graph.operation.values() for name in op.reads} & set(program.constants)
     floats = [name for name, value in program.constants.items() if value.dtype.name in FORMATS]
     packed = {name for op in program.compressed.values() for name in op.reads}
@@ -151,19 +152,20 @@ def _with_storage(entry, program):
     return replace(entry, stored=stored, note=f"{entry.note}, stored as {stored}" if entry.note else "")
 
 
-def _expected(pair, expected, known):
+def _expected(pair, known):
     """(role, checkpoint key or number) of every constant that a layer's operation should carry."""
     if pair.source == "folded":  # the convolution before scales and adds the mean
         return [("weight", "conv_last.weight"), ("bias", "conv_last.bias")]
     if pair.layer == ":absolute_position":
         return [("y", "absolute_pos_embed")]
+    expected = EXPECTED.get(pair.operator, {})
     keys = [(role, f"{pair.layer}.{m}" if isinstance(m, str) else m) for role, m in expected.items()]
     return [(role, key) for role, key in keys if key in known or not isinstance(key, str)]
 
 
-def _enter(ledger, pair, constants, expected, known, graph, traced):
-    """Enter a layer's expected constants into the ledger, and what the golden side carries of them."""
-    for role, key in expected:
+def _of_layer(pair, constants, known, dtype):
+    """(entry, what the golden side carries) of every constant that a layer's operation should carry."""
+    for role, key in _expected(pair, known):
         exact = np.asarray(known.get(key, key), np.float64)
         factor, mean = _folded(pair, role, known)
         name, value = _claim(constants, role, exact)
@@ -171,11 +173,15 @@ def _enter(ledger, pair, constants, expected, known, graph, traced):
             key = f"{pair.layer.removesuffix(':bias')}.relative_position_bias_table"
             exact = np.asarray(known[key], np.float64)
             name, value = _claim(constants, "x", exact)
-        traced.add(name)
-        entry, carried = _hold(pair.layer, str(key), exact, name, value, graph.dtype[pair.output], factor, mean)
-        ledger.entries.append(entry)
-        if key in known:
-            ledger.carried[key] = (carried - mean) / factor
+        entry, carried = _hold(pair.layer, str(key), exact, name, value, dtype, factor, mean)
+        yield entry, {key: (carried - mean) / factor} if key in known else {}
+
+
+def _of_sense(layer, sense, carried):
+    """The same of a constant of the shift and scaling of colours."""
+    held = (sense.name, sense.value, sense.dtype, sense.factor)
+    entry, stored = _hold(layer, sense.expression, sense.exact, *held)
+    return entry, {sense.key: sense.carried(stored, carried)}
 
 
 def _folded(pair, role, known):
@@ -228,8 +234,8 @@ def _claim(constants, role, exact):
         return named[0]
     if len(sized) == 1 and exact.size > 1:
         return sized[0][1:]
-    near = [(relative_rms(exact.ravel(), value.ravel()), name, value) for _, name, value in sized]
-    distance, name, value = min(near, key=lambda found: found[0], default=(np.inf, "", None))
+    near = [(relative_rms(exact.ravel(), value.ravel()), found != role, name, value) for found, name, value in sized]
+    distance, _, name, value = min(near, key=lambda found: found[:2], default=(np.inf, False, "", None))
     return (name, value) if distance < NEAR else (named or [("", None)])[0]
 
 

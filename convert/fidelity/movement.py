@@ -116,7 +116,8 @@ def _follow(function, program, graph, begin, end, flip=False) -> tuple:
     operations = graph.group(end, {begin})
     computed = {out.name for op in operations for out in op.outputs}
     variables = {name for op in operations for name in op.reads} - computed - set(program.constants)
-    if not operations or variables != {begin} or any(op.type not in MOVING for op in operations):
+    moving = (op.type in MOVING or op.name not in graph.varying for op in operations)  # places may be computed
+    if not operations or variables != {begin} or not all(moving):
         return (0,)
     part = extract(program, [end], [begin])
     shape = part.inputs[0].shape

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...refimpl.errors import BadInput
 from ...refimpl.metrics import relative_rms
+from .affine import AFFINE
 from .interface import FROM_BYTES, TO_BYTES
 
 # MIL operators that may be a golden operator, whether or not they do it rightly
@@ -34,7 +35,6 @@ KINDS = {
 MOVES = {"cyclic_shift", "window_partition", "window_reverse", "reflect_pad", "crop", "tokens"}
 STEPS = MOVES | {"affine", "scale", "matmul"}
 IDLE = "identity"  # the operator of a layer that does nothing at the picture's size
-AFFINE = {"sub", "add", "mul", "real_div"}
 NEAR = 0.05  # relative distance within which a nameless constant is taken for a parameter
 
 

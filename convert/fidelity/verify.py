@@ -1,5 +1,6 @@
 """The whole comparison of a golden model with a Core ML program."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -7,12 +8,13 @@ import numpy as np
 from ...refimpl.errors import BadInput
 from ...refimpl.models.model import check_picture
 from ...refimpl.numerics.formats import FORMATS
-from ..mil.pairing import read_pairing, sidecar_path
+from ..mil.pairing import sidecar_path
 from .graph import Graph
 from .interface import interface
 from .judge import judge
 from .ledger import keep_ledger
 from .measure import measure, shares
+from .missteps import find_missteps
 from .movement import prove_movements
 from .pair import pair
 from .picture_error import picture_error
@@ -74,10 +76,12 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
     x = through.enter(np.asarray(x, np.float64))
     source, output = program.inputs[0].name, program.outputs[0].name
     progress(STAGES[0])
-    sidecar = read_pairing(program.path)
-    pairs = pair(model, program, graph, sidecar, second_x)
+    pairs = pair(model, program, graph, program.pairing, second_x)
     progress(STAGES[1])
     ledger = keep_ledger(model, program, pairs, graph, x.shape[2:])
+    missteps = find_missteps(model, program, pairs, graph, x.shape[2:])
+    for misstep in missteps:  # a variable may hold what one step of two gives: what follows does not go on with it
+        pairs[misstep.layer] = replace(pairs[misstep.layer], output=None, source="nothing")
     movements = prove_movements(model, program, pairs, graph, x.shape[2:])
     carrying = model.carrying(ledger.carried)
     progress(STAGES[2])
@@ -85,7 +89,7 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
     progress(STAGES[3])
     measured, operators, pictures = measure(model, carrying, program, pairs, graph, x, profile)
     first = {layer: figures.structure if figures else np.inf for layer, figures in measured.items()}
-    rows = judge(pairs, graph, ledger, movements, [first, second], measured, operators, output)
+    rows = judge(pairs, graph, ledger, movements, missteps, [first, second], measured, operators, output)
     rounded = x.astype(_entry_type(program)).astype(np.float64)
     exact_of_rounded = through.leave(program.predict({source: rounded}, profile="float64")[output])
     golden, exact, typed = map(through.leave, pictures)
@@ -96,7 +100,7 @@ def verify(model, program, x, profile="fp32-accumulate", progress=lambda stage: 
         window = getattr(model.config, "window", None)
         error = picture_error(golden, typed, period, window) if np.isfinite(typed).all() else None
     stale = ("the sidecar beside the package belongs to another program and was not used",)
-    notes = stale if not sidecar and sidecar_path(program.path).is_file() else ()
+    notes = stale if not program.pairing and sidecar_path(program.path).is_file() else ()
     notes += through.notes
     return Verdict(
         rows, causes, ledger, profile, golden, typed, notes, error, tuple(operators.values()), tuple(movements)

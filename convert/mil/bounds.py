@@ -85,7 +85,7 @@ def _magnitude(value, dtype):
 
 
 def _window_terms(arguments):
-    return arguments["weight"][0].size + 1  # and the bias
+    return int(np.prod(arguments["weight"].shape[1:])) + 1  # and the bias
 
 
 def _spread_terms(arguments):

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ...refimpl.errors import BadInput
@@ -11,6 +12,7 @@ from .features import Feature, feature
 from .operation import Operation
 from .program import Program
 from .schema import TYPES
+from .scope import Scope
 from .values import Variable, constant, enough_memory, tensor_type, variable
 from .wire import MAX_BYTES, read_message
 
@@ -150,12 +152,13 @@ def _program(path, model, blobs, wanted):
     name, function, block = _chosen(model, wanted)
     states = {named.name: _state(named) for named in function.inputs if _is_state(named)}
     constants, operations, stored = {}, [], {}
+    scope = Scope((n.name for n in function.inputs), (n.name for m in block.operations for n in m.outputs))
     for number, message in enumerate(block.operations):
         if message.type == "const":
-            _add_constant(message, number, constants, blobs)
-            stored |= {named.name: variable(named).dtype for named in message.outputs}
+            constant_name = _add_constant(message, number, constants, blobs, scope)
+            stored[constant_name] = variable(message.outputs[0]).dtype
         else:
-            operations.append(_operation(message, number, constants, blobs, states))
+            operations.append(_operation(message, number, constants, blobs, states, scope))
     operations, constants, compressed = decompress(operations, constants)
     described_in, described_out = _descriptions(model.description, name)
     inputs = [feature(variable(n), described_in.get(n.name)) for n in function.inputs if n.name not in states]
@@ -166,6 +169,9 @@ def _program(path, model, blobs, wanted):
     missing = [output for output in block.outputs if output not in known]
     if missing:
         raise BadInput(f"output {missing[0]!r} is computed nowhere; the file is damaged, export it again")
+    same = [output for output in block.outputs if output in scope.hidden]
+    if same:
+        raise BadInput(f"output {same[0]!r} is called like an input, expected another name; rename it and export again")
     outputs = [feature(known[output], described_out.get(output)) for output in block.outputs]
     parts = (path, model.specificationVersion, name, function.opset, inputs, outputs, constants, operations)
     return Program(*parts, states=list(states.values()), compressed=compressed, stored=stored)
@@ -209,30 +215,33 @@ def _keep(constants, name, value, blobs):
     constants[name] = constant(value, f"constant {name!r}", blobs)
 
 
-def _add_constant(message, number, constants, blobs):
-    """Keep the value of a const operation."""
+def _add_constant(message, number, constants, blobs, scope):
+    """Keep the value of a const operation, and return its name."""
     if len(message.outputs) != 1 or "val" not in message.attributes:
         raise BadInput(f"const number {number} has no single value; the file is damaged, export it again")
-    _keep(constants, message.outputs[0].name, message.attributes["val"], blobs)
+    name = scope.define(message.outputs[0].name)
+    _keep(constants, name, message.attributes["val"], blobs)
+    return name
 
 
-def _operation(message, number, constants, blobs, states):
+def _operation(message, number, constants, blobs, states, scope):
     """An Operation; what it has as inline values and attributes becomes constants named ``operation.parameter``."""
     outputs = [variable(named) for named in message.outputs]
     if message.type == "write_state":  # has no output: what it changes is the state
-        outputs = [states[n] for n in _bound_names(message, "input") if n in states]
+        outputs = [states[n] for n in map(scope.seen, _bound_names(message, "input")) if n in states]
     if not message.type.isidentifier() or not outputs:
         raise BadInput(f"operation {number}, {message.type!r}, has no type or output; export the model again")
-    name = outputs[0].name
-    inputs = {}
+    name, inputs = outputs[0].name, {}
     for parameter, argument in message.inputs.items():
-        names = _references(argument.arguments, f"{name}.{parameter}", constants, blobs)
+        names = _references(argument.arguments, f"{name}.{parameter}", constants, blobs, scope)
         inputs[parameter] = names[0] if len(names) == 1 else tuple(names)
     for attribute, value in message.attributes.items():
         if message.type.startswith("constexpr_") and attribute != "name":  # iOS16 keeps all of these in attributes
             inputs[attribute] = f"{name}.{attribute}"
             _keep(constants, inputs[attribute], value, blobs)
-    return Operation(message.type, name, inputs, tuple(outputs))
+    if message.type != "write_state":  # only now: what it reads came before
+        outputs = [replace(output, name=scope.define(output.name)) for output in outputs]
+    return Operation(message.type, outputs[0].name, inputs, tuple(outputs))
 
 
 def _bound_names(message, parameter):
@@ -240,12 +249,12 @@ def _bound_names(message, parameter):
     return [binding.name for binding in argument.arguments] if argument else []
 
 
-def _references(bindings, parameter, constants, blobs):
+def _references(bindings, parameter, constants, blobs, scope):
     """Names that a parameter is bound to; inline values get the name of the parameter, and a number if several."""
     names = []
     for index, binding in enumerate(bindings):
         if binding.value is None:
-            names.append(binding.name)
+            names.append(scope.seen(binding.name))
         else:
             names.append(parameter if len(bindings) == 1 else f"{parameter}.{index}")
             _keep(constants, names[-1], binding.value, blobs)

@@ -1,6 +1,7 @@
 """A Core ML program as one object: what goes in, what comes out, its constants and its operations."""
 
 import copy
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -210,9 +211,14 @@ class Program:
         shadow = Shadow(lambda: (self.compiled(exact), self.bind(inputs, exact, state)))
         return trace_steps(self.compiled(chosen), self.bind(inputs, chosen, state), self.layers(), shadow)
 
+    @cached_property
+    def pairing(self):
+        """The sidecar beside the package, read when it is first asked for: see `read_pairing`."""
+        return read_pairing(self.path)
+
     def layers(self):
         """Layer name by variable name, from the sidecar beside the package; empty when there is none."""
-        return {name: entry["layer"] for name, entry in read_pairing(self.path).items()}
+        return {name: entry["layer"] for name, entry in self.pairing.items()}
 
     def compiled(self, profile):
         """The operations bound to a Profile: a list of Step, kept for the next run."""

@@ -63,7 +63,7 @@ def steps(config: Config, parameters: Mapping[str, np.ndarray], x: np.ndarray) -
     mean = _mean(config).astype(x.dtype)
     yield ":pad", (x := reflect_pad(x, config.multiple_of_window))
     carried = parameters.get(":normalise.value", mean)  # (channels, 1, 1)
-    yield ":normalise", (x := (x - carried) * x.dtype.type(config.img_range))
+    yield ":normalise", (x := (x - carried) * parameters.get(":normalise.factor", x.dtype.type(config.img_range)))
     yield "conv_first", (first := conv("conv_first", parameters, x))  # (N, C, H, W)
     y = yield from _deep_features(config, parameters, first)
     yield ":features", (y := y + first)

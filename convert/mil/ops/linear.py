@@ -1,5 +1,7 @@
 """Matrix products."""
 
+import math
+
 import numpy as np
 
 from ....refimpl.errors import BadInput, UnsupportedOperator
@@ -13,7 +15,8 @@ LONGEST = 40  # letters of one that is shown
 @operator("linear")
 def linear(x, weight, bias=None):
     """x W^T + b, on the last axis: x is (..., I), weight (O, I)."""
-    out = x.reshape(-1, x.shape[-1]) @ weight.T  # one product instead of one per batch: (..., O)
+    rows = math.prod(x.shape[:-1])  # NumPy finds no -1 beside an axis without elements
+    out = x.reshape(rows, x.shape[-1]) @ weight.T  # one product instead of one per batch: (rows, O)
     if bias is not None:
         out = np.add(out, bias, out=out if np.can_cast(bias.dtype, out.dtype, "same_kind") else None)
     return out.reshape(*x.shape[:-1], len(weight))
