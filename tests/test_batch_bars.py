@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from karat.app.batch import rich_bars, run, speed
-from karat.app.batch.bars import STEADY, bars, passed
+from karat.app.batch.bars import bars
 from karat.app.batch.options import make_options
-from karat.app.batch.rich_bars import Bars
+from karat.app.batch.rich_bars import STEADY, Bars, passed
 
 TIMES = st.floats(0, 1e6)
 

@@ -1,12 +1,38 @@
 """Bars of rich's that go on by themselves; apart, since rich's are loaded only where somebody looks."""
 
+import math
 import sys
 
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from .bars import passed
+STEADY = 0.9  # of what an encoder should take; a bar that is then not done slows down, and never stands still or ends
+
+
+def passed(seconds: float, predicted: float) -> float:
+    """How much of work that does not tell of itself should be done: even steps, then ever smaller ones.
+
+    Parameters
+    ----------
+    seconds : float
+        Since it began.
+    predicted : float
+        That it should take.
+
+    Returns
+    -------
+    float
+        In [0, 1).
+
+    Examples
+    --------
+    >>> [round(passed(seconds, 10), 3) for seconds in (0, 5, 9, 10, 60)]
+    [0.0, 0.5, 0.9, 0.963, 1.0]
+    """
+    share = seconds / predicted
+    rest = 1 - STEADY
+    return min(share if share < STEADY else 1 - rest * math.exp((STEADY - share) / rest), math.nextafter(1, 0))
 
 
 class _TimeLeft(ProgressColumn):
