@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 
 from karat.convert.fidelity.arithmetic import OperatorFigures
+from karat.convert.fidelity.entry import Entry
 from karat.convert.fidelity.judge import Row
-from karat.convert.fidelity.ledger import Entry, Ledger
+from karat.convert.fidelity.ledger import Ledger
 from karat.convert.fidelity.measure import Measured
 from karat.convert.fidelity.picture_error import picture_error
 from karat.convert.fidelity.verdict import Verdict

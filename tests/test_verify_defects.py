@@ -14,7 +14,7 @@ from torch import nn
 
 from karat.convert.export.coreml import export
 from karat.convert.fidelity import verify
-from karat.convert.fidelity.ledger import _hold
+from karat.convert.fidelity.entry import hold
 from karat.convert.mil import open_package
 from karat.convert.mil.program import Program
 from karat.convert.torch_models import twin
@@ -311,7 +311,7 @@ def test_an_overflow_is_called(tmp_path):
 def test_infinity_stands_for_no_number():
     """coremltools keeps such an operator in float32; a package from elsewhere may not."""
     exact, stored = np.array([1.0, 70000.0]), np.float16([1, np.inf])
-    entry, carried = _hold("conv_last", "conv_last.bias", exact, "b", stored, "float16")
+    entry, carried = hold("conv_last", "conv_last.bias", exact, "b", stored, "float16")
     assert entry.wrong == 1
     assert "b[1] is inf" in entry.note
     assert carried[1] == np.inf

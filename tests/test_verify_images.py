@@ -13,6 +13,7 @@ from karat.convert.fidelity.budget import error_budget
 from karat.convert.fidelity.culprit import isolate
 from karat.convert.fidelity.interface import Interface
 from karat.convert.mil import open_package
+from karat.refimpl.errors import BadInput
 from karat.refimpl.metrics import decibels
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -41,7 +42,17 @@ class Wrapped(torch.nn.Module):
         return self.behind(self.network(self.before(x)))
 
 
-def converted(path, model, into=None, out=None, before=lambda x: x, behind=lambda y: y, precision="FLOAT16", net=None):
+def converted(
+    path,
+    model,
+    into=None,
+    out=None,
+    before=lambda x: x,
+    behind=lambda y: y,
+    precision="FLOAT16",
+    net=None,
+    pipeline=None,
+):
     """The network behind images (arguments of ct.ImageType) or tensors (None)."""
     shape = (1, model.config.channels, *SIZE)
     net = twin(model, torch.float32) if net is None else net
@@ -53,6 +64,7 @@ def converted(path, model, into=None, out=None, before=lambda x: x, behind=lambd
         minimum_deployment_target=ct.target.iOS16,
         compute_precision=ct.precision[precision],
         convert_to="mlprogram",
+        pass_pipeline=settings.get("pipeline"),
         skip_model_load=True,
     )
     package.save(str(path))
@@ -71,6 +83,11 @@ HONEST = {
     "float32": {"into": BYTES | RGB, "out": RGB, "behind": white, "precision": "FLOAT32"},
     "clipped before": {"into": BYTES | RGB, "out": RGB, "behind": lambda y: y.clamp(0, 1) * 255},
     "clipped behind": {"into": BYTES | RGB, "out": RGB, "behind": lambda y: (y * 255).clamp(0, 255)},
+    "clipped twice": {"into": BYTES | RGB, "out": RGB, "behind": lambda y: (y.clamp(0, 1) * 255).clamp(0, 255)},
+    "rounded": {"into": BYTES | RGB, "out": RGB, "behind": lambda y: (y * 255).clamp(0, 255).round()},
+    "from -1 to 1 and back": {"into": RGB | {"scale": 1 / 127.5, "bias": [-1] * 3}, "before": lambda x: x * 0.5 + 0.5},
+    "to -1 to 1 and back": {"out": RGB, "behind": lambda y: (y * 2 - 1) * 127.5 + 127.5},
+    "three factors": {"out": RGB, "behind": lambda y: y * torch.tensor([255.0] * 3).view(1, 3, 1, 1)},
     "blue first": {"into": BYTES | BGR, "before": lambda x: x.flip(1), "out": BGR, "behind": lambda y: 255 * y.flip(1)},
 }
 
@@ -87,13 +104,15 @@ def test_an_honest_package_of_images_is_faithful(tmp_path, network, how):
     assert (":to_bytes" in layers) == ("out" in options)
     assert not verdict.ledger.untraced
     golden = model(PICTURE)  # this picture is made of bytes
-    assert np.abs(verdict.golden - (golden.clip(0, 1) if how.startswith("clipped") else golden)).max() < 1e-12
+    golden = golden.clip(0, 1) if how.startswith("clipped") or how == "rounded" else golden
+    golden = np.rint(255 * golden) / 255 if how == "rounded" else golden
+    assert np.abs(verdict.golden - golden).max() < 1e-12
     budget = error_budget(verdict, model, program, PICTURE)  # in power of pictures in [0, 1], as the shares
     assert decibels(budget.total**0.5) == pytest.approx(verdict.shares["total"])
     assert decibels(np.mean(np.square(verdict.output - verdict.golden)) ** 0.5) == pytest.approx(
         verdict.shares["total"]
     )
-    assert verdict.shares["total"] > 55
+    assert verdict.shares["total"] > (45 if how == "rounded" else 55)
 
 
 IMAGES = {"into": BYTES | RGB, "out": RGB, "behind": white}
@@ -105,6 +124,14 @@ DEFECTS = {
     "left in [0, 1]": (":to_bytes", IMAGES | {"behind": lambda y: y}),
     "256 for 255": (":to_bytes", IMAGES | {"behind": lambda y: y * 256}),
     "blue first out": (":to_bytes", IMAGES | {"out": BGR}),
+    "scaled twice": (":from_bytes", IMAGES | {"before": lambda x: x / 255}),
+    "a bias": (":from_bytes", IMAGES | {"into": BYTES | RGB | {"bias": [0.01, 0, 0]}}),
+    "one of three factors": (
+        ":to_bytes",
+        IMAGES | {"behind": lambda y: y * torch.tensor([255.0, 255, 250]).view(1, 3, 1, 1)},
+    ),
+    "added before": (":to_bytes", IMAGES | {"behind": lambda y: (y + 0.01) * 255}),
+    "from -1 to 1 and not back": (":to_bytes", IMAGES | {"behind": lambda y: (y * 2 - 1) * 127.5}),
     "clipped at 254": (":clip_bytes", IMAGES | {"behind": lambda y: (y * 255).clamp(0, 254)}),
     "bytes clipped at 1": (":clip_bytes", IMAGES | {"behind": lambda y: (y * 255).clamp(0, 1)}),
 }
@@ -121,6 +148,19 @@ def test_a_defect_around_the_network_is_called_there(tmp_path, network, what):
     assert verdict.culprit.layer == layer, verdict.culprit
     if what == "scaled by 256":
         assert isolate(verdict, model, program, PICTURE).shows
+
+
+def test_what_only_bounds_on_one_side_is_not_judged(tmp_path):
+    model = karat.load(NETWORKS[0])
+    program = converted(tmp_path / "m.mlpackage", model, **IMAGES | {"behind": lambda y: (y * 255).clamp(min=0)})
+    assert verify(model, program, PICTURE).faithful is None
+
+
+def test_a_name_that_is_used_twice_is_refused(tmp_path):
+    model = karat.load(NETWORKS[0])
+    program = converted(tmp_path / "m.mlpackage", model, pipeline=ct.PassPipeline.EMPTY, **IMAGES)
+    with pytest.raises(BadInput, match="computed twice"):
+        verify(model, program, PICTURE)
 
 
 def test_a_defect_inside_the_network_is_called_there(tmp_path):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...refimpl.numerics.formats import FORMATS
 from .interface import FROM_BYTES, TO_BYTES
 
 SUMS = {"add": 1, "sub": -1}  # MIL operator: sign of its constant
@@ -48,7 +49,8 @@ class Sense:
 def senses(layer, operations, program, known):
     """What the constants of a layer's sums and scalings stand for, the scalings first.
 
-    Nothing is said of a layer with several sums or several scalings that do something: what each should be is open.
+    Nothing is said of a layer with several sums or several scalings that do something: what each should be is open, and
+    `whole` tells what they do together.
 
     Parameters
     ----------
@@ -74,6 +76,60 @@ def senses(layer, operations, program, known):
         after = any(place < i for place, _, _ in scales)
         senses.append(_sum(layer, op, constant, known, scaled=bool(scales) and after == (layer == ":normalise")))
     return senses
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What several sums and scalings do together, factor x + value.
+
+    Attributes
+    ----------
+    constants : tuple of Constant
+    factor, value : ndarray of float64
+    factor_slack, value_slack : ndarray of float64
+        What rounding every constant to its type explains of them.
+    """
+
+    constants: tuple
+    factor: np.ndarray
+    value: np.ndarray
+    factor_slack: np.ndarray
+    value_slack: np.ndarray
+
+    def holds(self, factor, value):
+        """Whether they are these, but for rounding."""
+        near = np.abs(self.factor - factor) <= self.factor_slack, np.abs(self.value - value) <= self.value_slack
+        return bool(np.all(near[0]) and np.all(near[1]))
+
+
+def whole(operations, program):
+    """The Whole of some operations in a row; None where a constant is missing or divided."""
+    factor, value, size = np.ones(()), np.zeros(()), np.zeros(())
+    constants = []
+    for op in [op for op in operations if op.type in AFFINE]:
+        constant = _constant(op, program)
+        if constant is None or (op.type == "real_div" and program.constant_of(op, "x")):
+            return None
+        constants.append(constant)
+        number = constant.value.astype(np.float64)
+        if op.type in SCALES:
+            number = 1 / number if op.type == "real_div" else number
+            factor, value, size = factor * number, value * number, size * np.abs(number)
+        elif op.type == "sub" and program.constant_of(op, "x"):
+            factor, value, size = -factor, number - value, size + np.abs(number)
+        else:
+            value, size = value + SUMS[op.type] * number, size + np.abs(number)
+    off = np.expm1(len(constants) * np.log1p(max(FORMATS[c.dtype].unit_roundoff for c in constants)))  # (1 + u)^n - 1
+    return Whole(tuple(constants), factor, value, off * np.abs(factor), off * size)
+
+
+def expected(layer, known):
+    """(factor, value) of a layer, and how the golden side carries others instead: key -> function of the two."""
+    factor, value = known[f"{layer}.factor"], known[f"{layer}.value"]
+    keys = {f"{layer}.factor": lambda f, v: f, f"{layer}.value": lambda f, v: v}
+    if layer != ":normalise":
+        return factor, value, keys
+    return factor, -value * factor, keys | {f"{layer}.value": lambda f, v: -v / f}
 
 
 def _constant(operation, program):

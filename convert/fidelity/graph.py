@@ -1,5 +1,7 @@
 """What is upstream of what in a Core ML program."""
 
+from collections import Counter
+
 from ...refimpl.errors import BadInput
 
 
@@ -29,6 +31,10 @@ class Graph:
         self.order = {out.name: i for i, op in enumerate(program.operations) for out in op.outputs}
         self.dtype = {out.name: out.dtype for op in program.operations for out in op.outputs}
         self.shape = {out.name: out.shape for op in program.operations for out in op.outputs}
+        computed = Counter(out.name for op in program.operations for out in op.outputs)
+        twice = [name for name, times in computed.items() if times > 1]
+        if twice:
+            raise BadInput(f"variable {twice[0]!r} of the package is computed twice; export it again")
         self.upstream = {}
         for op in program.operations:
             direct = [name for name in op.reads if name in self.order]

@@ -7,12 +7,16 @@ from typing import Any
 import numpy as np
 
 from ...refimpl.errors import BadInput
+from ...refimpl.numerics.formats import FLOAT16
 
 WHITE = 255.0  # of an image's bytes
-FROM_BYTES, CLIP, TO_BYTES, CLIP_BYTES = ":from_bytes", ":clip", ":to_bytes", ":clip_bytes"
+FROM_BYTES, TO_BYTES = ":from_bytes", ":to_bytes"
+CLIP, CLIP_BYTES, ROUND = ":clip", ":clip_bytes", ":round"
+OPERATORS = {CLIP: "relu1", TO_BYTES: "affine", CLIP_BYTES: "relu255", ROUND: "round"}  # of the layers behind
 COLORS = ("RGB", "BGR", "GRAYSCALE")  # GRAYSCALE_FLOAT16 is no image of bytes: a tensor in [0, 1], as others
 BLUE_FIRST = ("", "; they have blue first, the network takes red first")
-TAIL = {"cast", "mul", "real_div", "clip"}  # operators that a picture goes through at the end of a package
+SCALES = {"mul", "real_div"}
+TAIL = {"cast", "clip", "round", *SCALES}  # operators that a picture goes through at the end of a package
 
 
 @dataclass(frozen=True)
@@ -23,14 +27,14 @@ class Interface:
     ----------
     into, out : str or None
         Color space of an image; None for a tensor in [0, 1], red first.
-    clip : str or None
-        How the network's result is kept within the range of pictures: ":clip" before it becomes bytes, ":clip_bytes"
-        behind, None not at all.
+    tail : tuple of str
+        Layers behind the network, in order: ":to_bytes" of an image, and where the package has them ":clip" before,
+        ":clip_bytes" and ":round" behind it.
     """
 
     into: str | None
     out: str | None
-    clip: str | None = None
+    tail: tuple[str, ...] = ()
 
     def enter(self, x):
         """A picture as the program takes it.
@@ -103,10 +107,7 @@ class Surrounded:
     @property
     def behind(self) -> dict[str, str]:
         """Operators behind it, in order."""
-        scale = {TO_BYTES: "affine"} if self.interface.out else {}
-        if self.interface.clip == CLIP:
-            return {CLIP: "relu1", **scale}
-        return {**scale, CLIP_BYTES: "relu255"} if self.interface.clip else scale
+        return {layer: OPERATORS[layer] for layer in self.interface.tail}
 
     def layers(self, config) -> dict[str, str]:
         """Operator of every layer, in execution order."""
@@ -151,14 +152,16 @@ class Surrounded:
             Layer name and tensor.
         """
         if self.before:
-            x = _ordered(x, self.interface.into) * parameters.get(f"{FROM_BYTES}.factor", x.dtype.type(1 / WHITE))
+            x = _affine(_ordered(x, self.interface.into), FROM_BYTES, 1 / WHITE, parameters)
             yield FROM_BYTES, x
         y = x
         for layer, y in self.inner.steps(config, parameters, x):
             yield layer, y
         for layer in self.behind:
             if layer == TO_BYTES:
-                y = _ordered(y, self.interface.out) * parameters.get(f"{TO_BYTES}.factor", x.dtype.type(WHITE))
+                y = _affine(_ordered(y, self.interface.out), TO_BYTES, WHITE, parameters)
+            elif layer == ROUND:
+                y = np.rint(y)
             else:
                 y = np.clip(y, 0, 1 if layer == CLIP else WHITE)
             yield layer, y
@@ -183,7 +186,7 @@ def interface(program, graph):
         For a color space that is unknown.
     """
     into, out = (_color(feature) for feature in (program.inputs[0], program.outputs[0]))
-    return Interface(into, out, _clip(program, graph) if out else None)
+    return Interface(into, out, _tail(program, graph) if out else ())
 
 
 def _color(feature):
@@ -198,17 +201,30 @@ def _color(feature):
     return feature.image
 
 
-def _clip(program, graph):
-    """Where the package keeps its result within the range of pictures: before it becomes bytes, behind, or nowhere."""
-    name, tail = program.outputs[0].name, []
+def _tail(program, graph):
+    """What the package does to its result at the end, as layers: whether it clips and rounds it, before or behind."""
+    name, kinds = program.outputs[0].name, []
     while name in graph.operation and graph.operation[name].type in TAIL:
-        read = [read for read in graph.operation[name].reads if read in graph.varying]
-        tail.append(graph.operation[name].type)
+        op = graph.operation[name]
+        kinds.append("" if op.type == "clip" and not _two_sided(op, program) else op.type)
+        read = [read for read in op.reads if read in graph.varying]
         name = read[0] if len(read) == 1 else ""
-    tail = [kind for kind in tail if kind != "cast"]
-    if "clip" not in tail:
-        return None
-    return CLIP_BYTES if tail[0] == "clip" else CLIP
+    last = next((i for i, kind in enumerate(kinds) if kind in SCALES), 0)
+    before, behind = kinds[last:], kinds[:last]
+    found = {CLIP: "clip" in before, TO_BYTES: True, CLIP_BYTES: "clip" in behind, ROUND: "round" in behind}
+    return tuple(layer for layer in found if found[layer])
+
+
+def _two_sided(clip, program):
+    """One that keeps nothing below or nothing above is left to the judge: Core ML itself clips an image."""
+    bounds = [program.constant_of(clip, side) for side in ("alpha", "beta")]
+    return all(bound is not None and abs(bound.value.item()) < FLOAT16.largest for bound in bounds)
+
+
+def _affine(x, layer, factor, parameters):
+    """Scaled; with what a package carries instead of the factor, and adds."""
+    y = x * parameters.get(f"{layer}.factor", x.dtype.type(factor))
+    return y + parameters[f"{layer}.value"] if f"{layer}.value" in parameters else y
 
 
 def _ordered(x, space):

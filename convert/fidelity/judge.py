@@ -12,7 +12,12 @@ from .structure import TOLERANCE
 PIECEWISE = {"relu", "relu6", "clip", "clamped_relu", "threshold", "thresholded_relu", "minimum", "maximum", "abs"}
 PIECEWISE |= {"sign", "select", "leaky_relu", "prelu", "elu", "floor", "ceil", "round", "mod", "floor_div"}
 PIECEWISE |= {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "sigmoid_hard"}
-BENT = {"relu1", "relu255", "leaky_relu"}  # golden operators that are so themselves, and held by their own constants
+BENT = {
+    "relu1",
+    "relu255",
+    "round",
+    "leaky_relu",
+}  # golden operators that are so themselves, and held by their own constants
 OK, DEFECT, OVERFLOW, INHERITED, UNKNOWN = "ok", "defect", "overflow", "inherited", "unknown"
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ...refimpl.metrics import relative_rms
-from ...refimpl.numerics.formats import FLOAT16, FORMATS, spacing
-from .affine import senses
+from ...refimpl.numerics.formats import FLOAT16, FORMATS
+from .affine import expected, senses, whole
+from .entry import NOTHING, Entry, hold
 from .pair import NEAR
 
 # Constants that an operator carries: MIL parameter -> what it stands for. A string is a parameter of the layer.
@@ -21,38 +22,7 @@ EXPECTED = {
     "add": {"y": "value"},
     "upsample_nearest": {"scale_factor_height": 2.0, "scale_factor_width": 2.0},
 }
-NOTHING = np.zeros(())
 UNREAD = {("pad", "constant_val")}  # MIL operator and parameter: a reflecting pad has one and does not use it
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One constant of the package and what it stands for.
-
-    Attributes
-    ----------
-    layer, expression : str
-        Where it belongs and what it should be ("cnn.0.weight", "0").
-    constant : str
-        Its name in the package; empty when the package has none.
-    dtype : str
-        Its stored type.
-    wrong : int
-        Elements that are not the expression rounded to nearest even, from float64 or from float32 (as converters
-        compute), in the stored type.
-    note : str
-        For a wrong constant: which element, found, expected.
-    stored : str
-        How a compressed constant is stored; empty for others.
-    """
-
-    layer: str
-    expression: str
-    constant: str
-    dtype: str
-    wrong: int = 0
-    note: str = ""
-    stored: str = ""
 
 
 @dataclass
@@ -122,8 +92,12 @@ def keep_ledger(model, program, pairs, graph, size):
         constants = _constants_of(program, operations)
         met |= {name: None for _, name, _ in constants}
         if pair.operator == "affine" and pair.source != "folded":
-            for sense in senses(pair.layer, operations, program, known):
+            single = senses(pair.layer, operations, program, known)
+            for sense in single:
                 ledger.enter(*_of_sense(pair.layer, sense, ledger.carried))
+            if not single:
+                for entry, carried in _of_whole(pair.layer, whole(operations, program), known):
+                    ledger.enter(entry, carried)
         elif pair.operator == "cyclic_shift":
             ledger.entries += _rolls(pair, program, operations, known)
         elif pair.operator == "relu1" and [op.type for op in operations] != ["clip"]:
@@ -173,15 +147,40 @@ def _of_layer(pair, constants, known, dtype):
             key = f"{pair.layer.removesuffix(':bias')}.relative_position_bias_table"
             exact = np.asarray(known[key], np.float64)
             name, value = _claim(constants, "x", exact)
-        entry, carried = _hold(pair.layer, str(key), exact, name, value, dtype, factor, mean)
+        entry, carried = hold(pair.layer, str(key), exact, name, value, dtype, factor, mean)
         yield entry, {key: (carried - mean) / factor} if key in known else {}
 
 
 def _of_sense(layer, sense, carried):
-    """The same of a constant of the shift and scaling of colours."""
-    held = (sense.name, sense.value, sense.dtype, sense.factor)
-    entry, stored = _hold(layer, sense.expression, sense.exact, *held)
+    """The same of a constant of the shift and scaling of colours: one for all channels, or one for each."""
+    value, exact = sense.value, sense.exact
+    if value.size != exact.size:
+        value, exact = np.broadcast_arrays(value, exact)
+    entry, stored = hold(layer, sense.expression, exact, sense.name, value, sense.dtype, sense.factor)
     return entry, {sense.key: sense.carried(stored, carried)}
+
+
+def _of_whole(layer, found, known):
+    """The same of several sums and scalings in a row, which only together stand for something."""
+    if found is None:
+        return
+    factor, value, keys = expected(layer, known)
+    right = found.holds(factor, value)
+    does, should = (f"{_shown(f)} x + {_shown(v)}" for f, v in ((found.factor, found.value), (factor, value)))
+    names = ", ".join(constant.name for constant in found.constants)
+    note = "" if right else f"{names} together give {does}, expected {layer} = {should}"
+    for constant in found.constants:
+        yield Entry(layer, f"part of {layer}", constant.name, constant.dtype, 0 if right else 1, note), {}
+    if right:
+        yield (
+            Entry(layer, f"{layer} as a whole", "", found.constants[0].dtype),
+            {key: carried(found.factor, found.value) for key, carried in keys.items()},
+        )
+
+
+def _shown(numbers):
+    """A number, or the first of several."""
+    return f"{np.ravel(numbers)[0]:.6g}"
 
 
 def _folded(pair, role, known):
@@ -237,41 +236,3 @@ def _claim(constants, role, exact):
     near = [(relative_rms(exact.ravel(), value.ravel()), found != role, name, value) for found, name, value in sized]
     distance, _, name, value = min(near, key=lambda found: found[:2], default=(np.inf, False, "", None))
     return (name, value) if distance < NEAR else (named or [("", None)])[0]
-
-
-def _hold(layer, key, exact, name, value, dtype, factor=1.0, mean: np.ndarray = NOTHING):
-    """Compare one constant with its expression, exact * factor + mean: (entry, what the golden side carries)."""
-    with np.errstate(over="ignore"):
-        single = exact.astype(np.float32) * np.float32(factor) + mean.astype(np.float32)  # as converters compute
-    exact = exact * factor + mean
-    stored = value.dtype.name if value is not None else dtype
-    fmt = FORMATS[stored]
-    with np.errstate(over="ignore"):
-        rounded = exact.astype(stored).astype(np.float64)
-    if value is None:  # a converter may drop a bias that rounds to nothing
-        wrong = int(np.count_nonzero(rounded))
-        note = f"{key} is not in the package" if wrong else ""
-        return Entry(layer, key, "", stored, wrong, note), rounded
-    found = value.astype(np.float64).reshape(exact.shape)  # converters reshape biases; their values tell the order
-    with np.errstate(over="ignore"):
-        good = (found == rounded) | (found == single.astype(stored))
-    good |= _kept_from_zero(found, exact, rounded, fmt)
-    good &= np.isfinite(found)  # infinity is the nearest number to what overflows, and yet no number
-    if good.all():
-        return Entry(layer, key, name, stored), found
-    distance = np.abs(found - exact) / spacing(exact, fmt)  # in units in the last place
-    worst = np.unravel_index(np.argmax(np.where(good, -1, np.nan_to_num(distance, nan=np.inf))), exact.shape)
-    away = distance[worst]
-    place = f"[{', '.join(map(str, worst))}]" if exact.ndim else ""
-    expected = f"{key}{place} = {exact[worst]:.6g}"
-    note = f"{name}{place} is {found[worst]:.6g}, expected {expected} ({away:.3g} ulp of {stored} away)"
-    return Entry(layer, key, name, stored, int(np.count_nonzero(~good)), note), rounded
-
-
-def _kept_from_zero(found, exact, rounded, fmt):
-    """The one honest exception to rounding to nearest, and at most one unit in the last place.
-
-    In small arrays coremltools stores the smallest subnormal instead of a zero that a number would round to
-    (``_check_underflow_to_zero`` of its quantisation pass, version 9.0).
-    """
-    return (rounded == 0) & (exact != 0) & (found == np.copysign(fmt.smallest_subnormal, exact))

@@ -13,13 +13,14 @@ import numpy as np
 from ...refimpl.errors import BadInput
 from ...refimpl.metrics import relative_rms
 from .affine import AFFINE
-from .interface import FROM_BYTES, TO_BYTES
+from .interface import FROM_BYTES, SCALES, TAIL, TO_BYTES
 
 # MIL operators that may be a golden operator, whether or not they do it rightly
 KINDS = {
     "conv2d": {"conv"},
     "relu1": {"clip"},
     "relu255": {"clip"},
+    "round": {"round"},
     "pixel_shuffle": {"pixel_shuffle", "depth_to_space"},
     "pixel_unshuffle": {"pixel_unshuffle", "space_to_depth"},
     "add": {"add"},
@@ -91,11 +92,11 @@ def pair(model, program, graph, sidecar, x):
             found[entry["layer"]] = (name, "sidecar")
     _by_parameters(model, layers, program, graph, found)
     _behind_input(layers, graph, found)
+    _at_the_ends(layers, program, graph, found)
     _fold(layers, graph, found)
     _by_kind(layers, _ranks(model), graph, found)
     if len(found) < len(layers):
         _by_value(model, layers, program, graph, found, x)
-        _at_the_ends(layers, program, graph, found)
     return {layer: Pair(layer, layers.get(layer, IDLE), *found.get(layer, (None, "nothing"))) for layer in everything}
 
 
@@ -212,7 +213,7 @@ def _gaps(order, found):
 def _behind_input(layers, graph, found):
     """The shift and scaling of colours is what the first convolution reads, whatever its numbers are."""
     if ":normalise" in layers and "conv_first" in found:
-        name = _through_casts(graph, graph.operation[found["conv_first"][0]].inputs["x"])
+        name = _through(graph, graph.operation[found["conv_first"][0]].inputs["x"], {"cast"})
         if name in graph.operation and graph.operation[name].type in AFFINE and not _alone(layers, graph, name):
             found[":normalise"] = (name, "place")
 
@@ -224,21 +225,21 @@ def _alone(layers, graph, name):
 
 
 def _at_the_ends(layers, program, graph, found):
-    """Wrong numbers between an image's bytes and the network, which no value tells."""
-    order = list(layers)
-    following = order[1] if len(order) > 1 else None
-    first = graph.operation[found[following][0]].inputs.get("x", "") if following in found else ""
-    for layer, name in ((FROM_BYTES, first), (TO_BYTES, program.outputs[0].name)):
-        name = _through_casts(graph, name)
+    """The last arithmetic between an image's bytes and the network, and that at the end, whatever its numbers are."""
+    following = next((layer for layer in list(layers)[1:] if layer in found), None)
+    first = graph.operation[found[following][0]].inputs.get("x", "") if following else ""
+    ends = ((FROM_BYTES, first, {"cast"}, AFFINE), (TO_BYTES, program.outputs[0].name, TAIL - SCALES, SCALES))
+    for layer, name, passed, kinds in ends:
+        name = _through(graph, name, passed)
         free = layer in layers and layer not in found and name not in {claimed for claimed, _ in found.values()}
-        if free and name in graph.varying & graph.operation.keys() and graph.operation[name].type in AFFINE:
+        if free and name in graph.varying & graph.operation.keys() and graph.operation[name].type in kinds:
             found[layer] = (name, "place")
 
 
-def _through_casts(graph, name):
-    """The variable that some casts were made of."""
-    while name in graph.operation and graph.operation[name].type == "cast":
-        name = graph.operation[name].inputs["x"]
+def _through(graph, name, kinds):
+    """The variable that some operations of these kinds were made of."""
+    while name in graph.operation and graph.operation[name].type in kinds:
+        name = graph.operation[name].inputs.get("x", "")
     return name
 
 
@@ -249,6 +250,6 @@ def _fold(layers, graph, found):
         return
     name = found["conv_last"][0]
     readers = [op for op in graph.operation.values() if op.type in AFFINE]
-    if not any(_through_casts(graph, read) == name for op in readers for read in op.reads):
+    if not any(_through(graph, read, {"cast"}) == name for op in readers for read in op.reads):
         found[":denormalise"] = (name, "folded")
         del found["conv_last"]

@@ -41,6 +41,8 @@ def error_bound(operation, arguments, exact, computed, stored):
         None when no bound is known for the operator.
     """
     kind = operation.type
+    if not exact.size:
+        return np.zeros(exact.shape)
     with np.errstate(all="ignore"):
         if kind in RULES:
             error = RULES[kind](arguments, computed).error

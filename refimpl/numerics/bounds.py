@@ -85,7 +85,7 @@ def stored(exact, error, fmt):
     Returns
     -------
     ndarray of float64
-        Infinity where the result may overflow.
+        Infinity where the result may overflow, and where nothing is known of it.
 
     Examples
     --------
@@ -95,7 +95,8 @@ def stored(exact, error, fmt):
     """
     with np.errstate(invalid="ignore"):
         low, high = exact - nearest(exact - error, fmt), nearest(exact + error, fmt) - exact
-        return np.maximum(low, high)
+        bound = np.maximum(low, high)
+    return np.where(np.isnan(bound), np.inf, bound)
 
 
 def dot(n, magnitude, fmt):
