@@ -42,18 +42,9 @@ class Wrapped(torch.nn.Module):
         return self.behind(self.network(self.before(x)))
 
 
-def converted(
-    path,
-    model,
-    into=None,
-    out=None,
-    before=lambda x: x,
-    behind=lambda y: y,
-    precision="FLOAT16",
-    net=None,
-    pipeline=None,
-):
+def converted(path, model, into=None, out=None, before=lambda x: x, behind=lambda y: y, net=None, **settings):
     """The network behind images (arguments of ct.ImageType) or tensors (None)."""
+    precision = settings.get("precision", "FLOAT16")
     shape = (1, model.config.channels, *SIZE)
     net = twin(model, torch.float32) if net is None else net
     traced = torch.jit.trace(Wrapped(net, before, behind).eval(), torch.rand(shape), check_trace=False)
