@@ -62,7 +62,7 @@ def assert_faithful(
     model = model if hasattr(model, "trace") else load(model)
     program = package if isinstance(package, Program) else open_package(package)
     verdicts = []
-    for name, x in _pictures(images, model, program.inputs[0].shape):
+    for name, x in _pictures(images, model, program.inputs[0]):
         verdict = verify(model, program, x, profile=profile)
         if verdict.faithful is not True:
             raise AssertionError(_message(verdict, program.path, weights, name))
@@ -72,10 +72,10 @@ def assert_faithful(
     return [verdict for _, verdict in verdicts]
 
 
-def _pictures(images, model, shape):
+def _pictures(images, model, feature):
     """(name, array of the package's size) of every image."""
     if images is None:
-        yield "the astronaut photograph", fit(low_resolution(model.scale), shape)[0]
+        yield "the astronaut photograph", fit(low_resolution(model.scale), feature.shape, feature)[0]
         return
     images = [images] if isinstance(images, (str, Path, np.ndarray)) else list(images)
     if not images:
@@ -84,7 +84,7 @@ def _pictures(images, model, shape):
         if isinstance(image, np.ndarray):
             yield f"image {number}", image
         else:
-            yield str(image), fit(read_picture(image), shape)[0]
+            yield str(image), fit(read_picture(image), feature.shape, feature)[0]
 
 
 def _message(verdict, package, weights, picture):

@@ -1,5 +1,6 @@
 """``karat verify``: from what a person typed to a verdict on the terminal."""
 
+import math
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -62,7 +63,7 @@ def run_verify(console, package=None, weights=None, picture=None, average=1, wan
         else:
             origin = str(package)
         program = open_package(package)
-        x, note = fit(x, program.inputs[0].shape)
+        x, note = fit(x, program.inputs[0].shape, program.inputs[0])
         verdict = verify(model, program, x, progress=progress)
     if wanted.certificate:
         with bar("range for all images") as progress:
@@ -106,14 +107,16 @@ def _multiple(x, step):
     return x[:, :, : x.shape[2] // step * step, : x.shape[3] // step * step]
 
 
-def fit(x, shape):
-    """Crop a picture's centre to the fixed size of a package's input.
+def fit(x, shape, feature=None):
+    """Crop a picture's centre to the size of a package's input.
 
     Parameters
     ----------
     x : ndarray, (1, C, H, W)
     shape : tuple of int or None
         (1, C, H, W) as the package declares it; None takes any size.
+    feature : Feature, optional
+        The input, where it may allow some sizes only: the largest one that the picture holds is taken.
 
     Returns
     -------
@@ -128,7 +131,7 @@ def fit(x, shape):
     """
     if len(shape) != 4:
         raise BadInput(f"the package takes an input of shape {shape}, expected (1, 3, H, W); export the network again")
-    want = [size or have for size, have in zip(shape[2:], x.shape[2:], strict=True)]
+    want = _allowed(x.shape[2:], feature) or [size or have for size, have in zip(shape[2:], x.shape[2:], strict=True)]
     if any(have < size for have, size in zip(x.shape[2:], want, strict=True)):
         raise BadInput(
             f"the picture is {x.shape[2]} x {x.shape[3]} pixels and the package takes {want[0]} x {want[1]}; "
@@ -137,6 +140,16 @@ def fit(x, shape):
     top, left = ((have - size) // 2 for have, size in zip(x.shape[2:], want, strict=True))
     cropped = x[:, :, top : top + want[0], left : left + want[1]]
     return cropped, "" if cropped.shape == x.shape else ", its centre cut to the package's size"
+
+
+def _allowed(have, feature):
+    """The largest (H, W) that an input allows within a picture's; None where it lists none, or none fits."""
+    if feature is None or len(feature.shape) != 4:
+        return None
+    if feature.ranges:
+        return [min(high or size, size) for size, (_, high) in zip(have, feature.ranges[2:], strict=True)]
+    fitting = [size[2:] for size in feature.sizes if size[2] <= have[0] and size[3] <= have[1]]
+    return max(fitting, key=math.prod, default=None)
 
 
 def _against(truth, verdict, border):

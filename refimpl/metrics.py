@@ -137,14 +137,14 @@ def _gaussian(image):
 
 
 def rms(x):
-    """Root mean square over the flattened tensor.
+    """Root mean square over the flattened tensor; 0 of nothing.
 
     Examples
     --------
     >>> rms(np.array([[3.0, 4.0], [0.0, 0.0]]))
     2.5
     """
-    return float(np.linalg.norm(x)) / x.size**0.5
+    return float(np.linalg.norm(x)) / max(x.size, 1) ** 0.5
 
 
 def decibels(error):

@@ -72,6 +72,11 @@ def test_a_classifier_gives_what_the_network_gives(classifier, tmp_path):
     assert run(app, again).exit_code == 0
     with np.load(tmp_path / "y.npz") as written:
         wrong = dict(written)
+    if isinstance(label, str):
+        np.savez(tmp_path / "y.npz", **wrong | {"classLabel": np.array("no such")})
+        done = run(app, again)
+        assert done.exit_code == 1
+        assert "classLabel: DIFFERS" in done.output
     wrong["classLabel_probs"] = wrong["classLabel_probs"][::-1]
     np.savez(tmp_path / "y.npz", **wrong)
     assert run(app, again).exit_code == 1

@@ -66,7 +66,7 @@ def senses(layer, operations, program, known):
     -------
     list of Sense
     """
-    found = [(i, op, _constant(op, program)) for i, op in enumerate(operations) if op.type in AFFINE]
+    found = [(i, op, _constant(op, program)) for i, op in enumerate(operations) if _of_numbers(op)]
     found = [(i, op, constant) for i, op, constant in found if constant is not None]
     scales, sums = (_of_kind(found, kind, idle) for kind, idle in ((SCALES, 1), (SUMS, 0)))
     if len(scales) > 1 or len(sums) > 1:
@@ -106,7 +106,7 @@ def whole(operations, program):
     """The Whole of some operations in a row; None where a constant is missing or divided."""
     factor, value, size = np.ones(()), np.zeros(()), np.zeros(())
     constants = []
-    for op in [op for op in operations if op.type in AFFINE]:
+    for op in [op for op in operations if _of_numbers(op)]:
         constant = _constant(op, program)
         if constant is None or (op.type == "real_div" and program.constant_of(op, "x")):
             return None
@@ -130,6 +130,11 @@ def expected(layer, known):
     if layer != ":normalise":
         return factor, value, keys
     return factor, -value * factor, keys | {f"{layer}.value": lambda f, v: -v / f}
+
+
+def _of_numbers(operation):
+    """Not arithmetic on sizes."""
+    return operation.type in AFFINE and operation.outputs[0].dtype in FORMATS
 
 
 def _constant(operation, program):

@@ -101,10 +101,10 @@ def figures(record, layer):
     Returns
     -------
     OperatorFigures or None
-        None for values that are not floating.
+        None for values that are not floating, and for none at all.
     """
     fmt = FORMATS.get(record.value.dtype.name)
-    if fmt is None:
+    if fmt is None or not record.value.size:
         return None
     with np.errstate(all="ignore"):
         value = record.wide

@@ -18,6 +18,8 @@ class Graph:
         Its declared type and shape.
     varying : set of str
         Variables that depend on what is in an input; the others are computed from constants and fixed sizes only.
+    seeing : set of str
+        Variables that depend on an input's numbers, and not on its size alone.
     upstream : dict of str to frozenset of str
         Every variable that a variable depends on, itself not included.
     """
@@ -46,10 +48,14 @@ class Graph:
                 self.upstream[out.name] = above
         self.shape |= {feature.name: feature.shape for feature in program.inputs}
         self.varying = {feature.name for feature in program.inputs}
+        self.seeing = set(self.varying)
         for op in program.operations:
+            reads, outputs = set(op.reads), {out.name for out in op.outputs}
             sized = op.type == "shape" and None not in self.shape.get(op.inputs.get("x"), (None,))
-            if self.varying & set(op.reads) and not sized:
-                self.varying |= {out.name for out in op.outputs}
+            if self.varying & reads and not sized:
+                self.varying |= outputs
+            if self.seeing & reads and op.type != "shape":
+                self.seeing |= outputs
         outputs = [feature.name for feature in program.outputs if feature.name in self.upstream]
         live = set(outputs).union(*(self.upstream[name] for name in outputs))
         self.operation = {name: op for name, op in self.operation.items() if name in live}

@@ -16,7 +16,7 @@ OPERATORS = {CLIP: "relu1", TO_BYTES: "affine", CLIP_BYTES: "relu255", ROUND: "r
 COLORS = ("RGB", "BGR", "GRAYSCALE")  # GRAYSCALE_FLOAT16 is no image of bytes: a tensor in [0, 1], as others
 BLUE_FIRST = ("", "; they have blue first, the network takes red first")
 SCALES = {"mul", "real_div"}
-TAIL = {"cast", "clip", "round", *SCALES}  # operators that a picture goes through at the end of a package
+TAIL = {"cast", "clip", "round", "floor", *SCALES}  # operators that a picture goes through at the end of a package
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Interface:
         Returns
         -------
         ndarray, (N, C, H, W)
-            For an image whole numbers, of which 255 is white, and blue comes first in "BGR".
+            For an image whole numbers up to 255, which is white, and blue comes first in "BGR".
         """
-        return np.rint(_ordered(x, self.into) * WHITE) if self.into else x
+        return np.rint(_ordered(x, self.into) * WHITE).clip(0, WHITE) if self.into else x
 
     def leave(self, y):
         """What `enter` does, undone for the program's result."""
@@ -202,23 +202,36 @@ def _color(feature):
 
 
 def _tail(program, graph):
-    """What the package does to its result at the end, as layers: whether it clips and rounds it, before or behind."""
+    """What the package does to its result at the end, as layers: how it becomes bytes, is clipped and rounded."""
     name, kinds = program.outputs[0].name, []
     while name in graph.operation and graph.operation[name].type in TAIL:
         op = graph.operation[name]
-        kinds.append("" if op.type == "clip" and not _two_sided(op, program) else op.type)
+        kinds.append(_kind(op, program))
         read = [read for read in op.reads if read in graph.varying]
         name = read[0] if len(read) == 1 else ""
-    last = next((i for i, kind in enumerate(kinds) if kind in SCALES), 0)
-    before, behind = kinds[last:], kinds[:last]
-    found = {CLIP: "clip" in before, TO_BYTES: True, CLIP_BYTES: "clip" in behind, ROUND: "round" in behind}
-    return tuple(layer for layer in found if found[layer])
+        if op.type == "floor" and _adds_half(graph.operation.get(name), program):
+            kinds[-1], name = "round", graph.operation[name].inputs["x"]
+    last = next((i for i, kind in enumerate(kinds) if kind in SCALES), None)
+    if last is None:
+        return (TO_BYTES,)
+    behind = {"clip": CLIP_BYTES, "round": ROUND}
+    found = [behind[kind] for kind in reversed(kinds[:last]) if kind in behind]
+    return (*((CLIP,) if "clip" in kinds[last:] else ()), TO_BYTES, *dict.fromkeys(found))
 
 
-def _two_sided(clip, program):
-    """One that keeps nothing below or nothing above is left to the judge: Core ML itself clips an image."""
-    bounds = [program.constant_of(clip, side) for side in ("alpha", "beta")]
-    return all(bound is not None and abs(bound.value.item()) < FLOAT16.largest for bound in bounds)
+def _kind(op, program):
+    """The operator; nothing for a clip on one side, which is left to the judge: Core ML itself clips an image."""
+    if op.type != "clip":
+        return op.type
+    bounds = [program.constant_of(op, side) for side in ("alpha", "beta")]
+    two_sided = all(bound is not None and abs(bound.value.item()) < FLOAT16.largest for bound in bounds)
+    return op.type if two_sided else ""
+
+
+def _adds_half(op, program):
+    """Whether this is half of rounding, the other half being floor."""
+    constant = program.constant_of(op, "y") if op is not None and op.type == "add" else None
+    return constant is not None and bool(np.all(constant.value == 0.5))
 
 
 def _affine(x, layer, factor, parameters):

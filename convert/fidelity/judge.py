@@ -115,7 +115,7 @@ def judge(pairs, graph, ledger, movements, missteps, differences, measured, oper
             verdict, kind, note = _missing(layer, pairs, moved.get(layer, between))
         else:
             verdict, kind, note = _verdict(layer, name, constants, moved, structure, figures, executed)
-            bent = [op for op in operations if op.type in PIECEWISE and op.inputs.get("cond", op.name) in graph.varying]
+            bent = [op for op in operations if op.type in PIECEWISE and op.inputs.get("cond", op.name) in graph.seeing]
             if verdict == OK and bent and (layer not in pairs or pairs[layer].operator not in BENT):
                 verdict, note = UNKNOWN, f"{bent[0]} is no part of this layer, and may act on other pictures"
         wrong_input = None in broken or bool(name and broken & graph.upstream[name])
@@ -157,7 +157,7 @@ def _verdict(layer, name, constants, moved, structure, figures, executed):
     if layer in constants:
         return DEFECT, "constant", constants[layer].note
     if figures is None:
-        return DEFECT, "structure", f"{name} has another shape than the layer"
+        return DEFECT, "structure", f"{name} has another shape than the layer, or holds no floating numbers"
     if layer in moved:
         return DEFECT, "structure", moved[layer]
     if structure > TOLERANCE:

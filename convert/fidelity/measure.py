@@ -51,7 +51,7 @@ def measure(model, carrying, program, pairs, graph, x, profile):
     Returns
     -------
     rows : dict of str to Measured or None
-        By layer, ":output" included; None where the shapes differ.
+        By layer, ":output" included; None where the shapes differ, or the package holds no floating numbers.
     operators : dict of str to OperatorFigures
         By variable, of everything floating that was executed.
     pictures : tuple of ndarray
@@ -64,7 +64,8 @@ def measure(model, carrying, program, pairs, graph, x, profile):
             operators |= {record.name: found} if found else {}
         if layer:
             golden, carried = values
-            rows[layer] = _figures(golden, carried, record) if golden.shape == record.value.shape else None
+            alike = golden.shape == record.value.shape and record.value.dtype.kind == "f"
+            rows[layer] = _figures(golden, carried, record) if alike else None
     relative = {program.inputs[0].name: relative_rms(x, x.astype(program.inputs[0].dtype))}
     return rows, amplified(operators, relative), (golden, record.shadow, record.value)  # of ":output"
 

@@ -3,11 +3,13 @@
 Where both give the same labels in the same places, they move every number of every picture to the same place.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..mil.extract import extract
+from ..mil.ops.parameters import room
 
 # MIL operators that only move numbers
 MOVING = {"reshape", "transpose", "expand_dims", "squeeze", "flatten2d", "reshape_like", "identity", "cast", "reverse"}
@@ -123,7 +125,7 @@ def _follow(function, program, graph, begin, end, flip=False) -> tuple:
     shape = part.inputs[0].shape
     if None in shape:
         return (0,)
-    labels = np.arange(1.0, np.prod(shape) + 1).reshape(shape)  # 0 is what a pad puts in
+    labels = np.arange(1.0, math.prod(room(shape)) + 1).reshape(shape)  # 0 is what a pad puts in
     found = part.predict({begin: labels}, profile="float64")[end]
     found = found.swapaxes(-1, -2) if flip else found
     try:

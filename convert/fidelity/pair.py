@@ -12,6 +12,7 @@ import numpy as np
 
 from ...refimpl.errors import BadInput
 from ...refimpl.metrics import relative_rms
+from ...refimpl.numerics.formats import FORMATS
 from .affine import AFFINE
 from .interface import FROM_BYTES, SCALES, TAIL, TO_BYTES
 
@@ -20,7 +21,7 @@ KINDS = {
     "conv2d": {"conv"},
     "relu1": {"clip"},
     "relu255": {"clip"},
-    "round": {"round"},
+    "round": {"round", "floor"},
     "pixel_shuffle": {"pixel_shuffle", "depth_to_space"},
     "pixel_unshuffle": {"pixel_unshuffle", "space_to_depth"},
     "add": {"add"},
@@ -160,7 +161,7 @@ def _by_kind(layers, ranks, graph, found):
         chosen = None
         for name, op in graph.operation.items():
             fits = op.type in KINDS.get(layers[layer], ()) and name not in claimed
-            fits = fits and len(graph.shape[name]) == ranks[layer]
+            fits = fits and len(graph.shape[name]) == ranks[layer] and graph.dtype[name] in FORMATS
             downstream = before is None or before in graph.upstream[name]
             if fits and downstream and (after is None or after not in graph.upstream[name]):
                 continued = op.type == "clip" and chosen in op.reads
