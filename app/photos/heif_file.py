@@ -8,6 +8,7 @@ from ...refimpl.errors import BadInput
 from .boxes import item_bytes, read_items
 from .color_notes import HDR
 from .found import Found
+from .heif_whole import check_whole
 from .photo import Metadata, Photo
 from .tags import orientation
 
@@ -37,6 +38,7 @@ def inspect(data):
     crop = _crop(primary, width, height)
     channels, bits = _depth(primary, coded)
     alpha = [number for number in items.pointing("auxl", items.primary) if _role(items, number) in ALPHA]
+    check_whole(data, items, alpha)
     metadata = _metadata(data, items, primary, coded)
     extra = {
         "crop": crop,
@@ -127,14 +129,18 @@ def _role(items, number):
     return items.items[number].property("auxC")[4:].split(b"\0")[0].decode("latin-1") if number in items.items else ""
 
 
+def _kind(items, number):
+    return items.items[number].kind if number in items.items else ""
+
+
 def _metadata(data, items, primary, coded):
     found, icc, cicp = {}, None, None  # a profile says more than numbers do
+    own = {items.primary, *(n for n in items.pointing("dimg", items.primary) if _kind(items, n) == "tmap")}
     for number, item in items.items.items():
-        belongs = number in [
-            start for name, start, ends in items.references if name == "cdsc" and items.primary in ends
-        ]
+        described = [ends for kind, start, ends in items.references if kind == "cdsc" and start == number]
+        belongs = any(own & set(ends) for ends in described)
         name = "exif" if item.kind == "Exif" else "xmp" if item.mime in RDF else "iptc" if item.kind == "iptc" else ""
-        if name and (belongs or name not in found):
+        if name and (belongs or not (described or name in found)):  # old files do not say what an item describes
             content = item_bytes(data, items, number)
             if content and name == "exif":  # its first four bytes say where it begins
                 content = content[4 + int.from_bytes(content[:4], "big") :].removeprefix(b"Exif\0\0") or None
