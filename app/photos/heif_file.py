@@ -53,7 +53,7 @@ def inspect(data):
         bits,
         _orientation(primary, metadata.exif),
         metadata,
-        tuple(_notes(items, primary, coded, metadata)),
+        tuple(_notes(items, primary, metadata)),
         (width, height),
         extra,
     )
@@ -151,16 +151,12 @@ def _metadata(data, items, primary, coded):
         if name == "colr" and content[:4] == b"nclx" and len(content) >= 10:
             cicp = struct.unpack_from(">HHH", content, 4)
             cicp = None if cicp == (2, 2, 2) else cicp  # "unspecified"
-    return Metadata(**found, icc=icc, cicp=None if icc else cicp)
+    if icc and cicp and cicp[1] not in HDR:
+        cicp = None  # a profile says more than these numbers do, and of HDR less
+    return Metadata(**found, icc=icc, cicp=cicp)
 
 
-def _transfer(primary, coded):
-    """The transfer function in numbers of H.273, where the file has them; 2 says nothing."""
-    boxes = [content for name, content in [*primary.properties, *coded.properties] if name == "colr"]
-    return next((int.from_bytes(b[6:8], "big") for b in boxes if b[:4] == b"nclx" and len(b) >= 10), 2)
-
-
-def _notes(items, primary, coded, metadata):
+def _notes(items, primary, metadata):
     roles = [_role(items, number) for number in items.pointing("auxl", items.primary)]
     toned = "tmap" in items.brands or any(item.kind == "tmap" for item in items.items.values())
     if toned or any("hdrgainmap" in role or "gainmap" in role for role in roles):
@@ -180,8 +176,6 @@ def _notes(items, primary, coded, metadata):
     if len(pictures) > 1:
         what = "a spatial photo" if "ster" in items.groups else "a file"
         yield f"it is {what} of {len(pictures)} pictures: the one it names as first is read"
-    if metadata.icc and (number := _transfer(primary, coded)) in HDR:
-        yield f"its brightness is coded for HDR screens ({HDR[number]})"
     if items.moving:
         yield "it holds a sequence of pictures: its still picture is read"
     if not _turns(primary) and orientation(metadata.exif) != 1:

@@ -161,4 +161,5 @@ def _in_color(photo, format, color):
     grey_profile = (photo.metadata.icc or b"")[16:20] == b"GRAY"
     if color == "srgb" or (format == "WebP" and grey_profile):  # there is no grey for which the profile would hold
         return to_srgb(photo)
-    return with_profile(photo) if format in NO_CICP else (photo, ())
+    one_only = format == "HEIC" and photo.metadata.icc  # libheif writes a profile or numbers
+    return with_profile(photo) if format in NO_CICP or one_only else (photo, ())
