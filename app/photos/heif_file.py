@@ -8,6 +8,7 @@ from ...refimpl.errors import BadInput
 from .boxes import item_bytes, read_items
 from .color_notes import HDR
 from .found import Found
+from .heif_crop import shown
 from .heif_whole import check_whole
 from .photo import Metadata, Photo
 from .tags import orientation
@@ -35,7 +36,7 @@ def inspect(data):
     if len(primary.property("ispe")) < 12:
         raise BadInput("does not say its size, expected an ispe property; save it again")
     width, height = struct.unpack_from(">II", primary.property("ispe"), 4)
-    crop = _crop(primary, width, height)
+    crop = shown(primary.properties, width, height)
     channels, bits = _depth(primary, coded)
     alpha = [number for number in items.pointing("auxl", items.primary) if _role(items, number) in ALPHA]
     check_whole(data, items, alpha)
@@ -90,22 +91,6 @@ def _depth(primary, coded):
     if len(pixi) > 5:
         return (3 if pixi[4] >= 3 else 1), pixi[5]
     raise BadInput("does not say how many bits its pixels have, expected a hvcC or av1C property; save it again")
-
-
-def _crop(primary, width, height):
-    """(left, top, width, height) of the clean aperture, or None; fractions are rounded as libheif does."""
-    clap = primary.property("clap")
-    if len(clap) < 32:
-        return None
-    numbers = struct.unpack_from(">IIIIiIiI", clap)
-    if 0 in numbers[1::2]:
-        return None
-    wide, high, across, down = (a / b for a, b in zip(numbers[::2], numbers[1::2], strict=True))
-    left = round(across + (width - 1) / 2 - (wide - 1) / 2)
-    top = round(down + (height - 1) / 2 - (high - 1) / 2)
-    wide, high = round(wide), round(high)
-    inside = left >= 0 and top >= 0 and wide > 0 and high > 0 and left + wide <= width and top + high <= height
-    return (left, top, wide, high) if inside else None
 
 
 def _turns(primary):
