@@ -14,7 +14,7 @@ from .develop import develop
 from .dng import write_dng
 from .heif_out import write_heic
 from .jpeg_out import write_jpeg
-from .limits import check_format, file_bits, name, suffix_format
+from .limits import check_dng_color, check_format, file_bits, name, suffix_format
 from .metadata import carried, without_place
 from .png_out import write_png
 from .tiff_out import write_tiff
@@ -153,8 +153,7 @@ def _in_color(photo, format, color):
     """Give the photograph in the colours that are to be written."""
     check_color(color)
     if format == "RAW":
-        if color != "keep":
-            raise BadInput("a linear DNG holds the camera's colours, expected color to be kept; choose TIFF for sRGB")
+        check_dng_color(color)
         return photo, ()
     if photo.linear:
         return develop(photo)
