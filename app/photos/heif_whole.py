@@ -19,21 +19,18 @@ def check_whole(data, items, alphas):
     ------
     BadInput
     """
+    needed = {0: 0, 1: 0}  # by construction method; 2 is parts of other items, which are looked at themselves
     for number in _parts(items, alphas):
         item = items.items.get(number)
         if item is None or (item.kind in CODED and not item.extents):
             raise BadInput(
                 f"says nothing of where item {number} of its picture lies, expected its bytes; copy it again"
             )
-        if item.method == 0:
-            found, where = len(data), "it has"
-        elif item.method == 1:
-            found, where = items.idat[1] - items.idat[0], "its idat box has"
-        else:  # parts of other items, which are looked at themselves
-            continue
-        last = max((offset + length for offset, length in item.extents), default=0)
-        if last > found:
-            raise BadInput(f"is cut short: {where} {found} bytes, expected {last} at least; copy it again")
+        needed[item.method] = max([needed.get(item.method, 0), *(first + size for first, size in item.extents)])
+    there = {0: (len(data), "it has"), 1: (items.idat[1] - items.idat[0], "its idat box has")}
+    for method, (found, where) in there.items():
+        if needed[method] > found:
+            raise BadInput(f"is cut short: {where} {found} bytes, expected {needed[method]} at least; copy it again")
 
 
 def _parts(items, alphas):
