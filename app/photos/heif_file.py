@@ -49,7 +49,7 @@ def inspect(data):
     }
     return Found(
         form,
-        *(crop[2:] if crop else (width, height)),
+        *((crop[2], crop[3]) if crop else (width, height)),
         channels + bool(alpha),
         bits,
         _orientation(primary, metadata.exif),
