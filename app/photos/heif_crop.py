@@ -44,17 +44,26 @@ def _aperture(content, width, height):
         return 0, 0, width, height
     wide, high, across, down = (Fraction(a, b) for a, b in zip(numbers[::2], numbers[1::2], strict=True))
     left = int(across + Fraction(width - 1, 2) - (wide - 1) / 2)
-    top = _round(down + Fraction(height - 1, 2) - (high - 1) / 2)
-    right, bottom = min(_round(wide - 1 + left), width - 1), min(_round(high - 1 + top), height - 1)
+    below = _common(_common(numbers[7], 2), 2 * numbers[3])
+    top = _round(down + Fraction(height - 1, 2) - (high - 1) / 2, below)
+    right, bottom = _round(wide - 1 + left), _round(high - 1 + top)
+    right = right if 0 <= right < width else width - 1  # what ends in front of the picture too
+    bottom = bottom if 0 <= bottom < height else height - 1
     left, top = max(left, 0), max(top, 0)
     if left > right or top > bottom:
         return 0, 0, width, height  # no picture: libheif refuses it
     return left, top, right - left + 1, bottom - top + 1
 
 
-def _round(number):
-    """To the nearest, halves towards more, as C divides: what is negative is cut off towards zero."""
-    return int((number.numerator + number.denominator // 2) / Fraction(number.denominator))
+def _common(one, other):
+    """The denominator of a sum, as libheif adds: not the smallest."""
+    return one if one == other else one * other
+
+
+def _round(number, below=None):
+    """To the nearest as C divides: of a negative number, that depends on the denominator it is written with."""
+    below = below or number.denominator
+    return int((number * below + below // 2) / below)
 
 
 def _turned_size(size, turns):
