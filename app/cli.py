@@ -12,6 +12,8 @@ from rich.console import Console
 from ..refimpl.errors import BadInput
 from .json_out import json_place
 
+# where a shell has closed a stream (`>&-`) nothing is written, and no file of ours takes its number
+sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 PIPED = 160  # columns where nobody looks: no layer's name is broken, and grep finds it
 console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED)

@@ -58,7 +58,9 @@ def compose(items, references=(), groups=(), primary=1, brands=("mif1", "heic"),
     ipco = box("ipco", *(box(kind, content) for kind, content in properties))
     rows = b""
     for number, item in enumerate(items, 1):
-        indices = [properties.index(p) + 1 | (0x80 if p[0] in ("hvcC", "irot", "imir") else 0) for p in item.properties]
+        indices = [
+            properties.index(p) + 1 | (0x80 if p[0] in ("hvcC", "irot", "imir", "clap") else 0) for p in item.properties
+        ]
         rows += struct.pack(">HB", number, len(indices)) + bytes(indices)
     ipma = full("ipma", 0, 0, struct.pack(">I", len(items)), rows)
     infe = []

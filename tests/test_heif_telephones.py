@@ -97,6 +97,41 @@ def test_hdr_is_said_beside_a_profile_too(tmp_path, transfer, name):
         assert any("a gamut wider than sRGB" in note for note in notes)
 
 
+@pytest.mark.parametrize("kind", ["exif", "xmp"])
+def test_metadata_of_another_item_is_not_the_pictures(tmp_path, kind):
+    """A gain map has its own; what says nothing of whom it describes is the picture's, as in old files."""
+    words = {"exif": b"MM\0*" + bytes.fromhex("00000008000101120003000000010003000000000000"), "xmp": b"<x/>"}[kind]
+    mine, its = words, words.replace(b"\3\0\0", b"\6\0\0").replace(b"<x/>", b"<gain/>")
+    items = {
+        content: Item("Exif", bytes(4) + content)
+        if kind == "exif"
+        else Item("mime", content, mime="application/rdf+xml")
+        for content in (mine, its)
+    }
+    for number, (order, ties, expected) in enumerate([
+        ([its], [("cdsc", 3, [2])], None), ([mine], [("cdsc", 3, [1])], mine), ([mine], [], mine),
+        ([its, mine], [("cdsc", 3, [2]), ("cdsc", 4, [1])], mine), ([its, mine], [("cdsc", 3, [2])], mine),
+        ([mine, its], [("cdsc", 3, [1]), ("cdsc", 4, [2])], mine), ([mine], [("cdsc", 3, [2, 1])], mine),
+    ]):  # fmt: skip
+        content = compose([coded(LEFT), gain(), *(items[name] for name in order)], [("auxl", 2, [1]), *ties])
+        (tmp_path / str(number)).write_bytes(content)
+        photo = read_photo(tmp_path / str(number))
+        assert getattr(photo.metadata, kind) == expected, number
+        turned = expected is not None and kind == "exif"
+        np.testing.assert_array_equal(photo.pixels, LEFT[::-1, ::-1] if turned else LEFT)
+
+
+@pytest.mark.parametrize("primary", [1, 3])
+def test_metadata_of_a_tone_map_is_the_pictures(tmp_path, primary):
+    xmp = Item("mime", b"<x/>", mime="application/rdf+xml")
+    ties, groups = MAP
+    content = compose(
+        [coded(LEFT), hidden(coded(half(LEFT))), TONED, xmp], [*ties, ("cdsc", 4, [3])], groups, primary=primary
+    )
+    (tmp_path / "a").write_bytes(content)
+    assert read_photo(tmp_path / "a").metadata.xmp == b"<x/>"
+
+
 def broken():
     left, right, size = coded(LEFT), coded(RIGHT), [ispe(96, 64)]
     return {

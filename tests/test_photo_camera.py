@@ -47,7 +47,7 @@ PHOTOS = {
 REFUSED = {
     "broken/empty.heic": "is empty",
     "broken/corrupted.heic": "names no picture",
-    "broken/corrupted.hif": "outside of file bounds",
+    "broken/corrupted.hif": "is cut short",
     "broken/IllegalArgumentException.HeifReader.processBoxes.heif": "too early",
     "broken/NegativeArraySizeException.HeifReader.processBoxes.heif": "names no picture",
 }

@@ -32,6 +32,20 @@ def check_arguments(*paths):
                 raise BadInput(_too_long(text)) from None
 
 
+def check_no_stream(output, report, page):
+    """Raise BadInput for "-", which stands for a stream elsewhere: the command has taken its own ``--json -`` away.
+
+    Parameters
+    ----------
+    output, report, page : path_like or None
+    """
+    given = [None if path is None else os.fsdecode(path) for path in (output, report, page)]
+    if given[0] == "-":
+        raise BadInput("standard output takes no pictures, expected a file or a folder; choose a name")
+    if "-" in given:
+        raise BadInput("standard output takes no report or page here, expected a file; choose a name")
+
+
 def _too_long(text):
     length, longest = max(len(os.fsencode(part)) for part in Path(text).parts), longest_name(Path.cwd())
     if length > longest:

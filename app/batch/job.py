@@ -11,7 +11,7 @@ from ...refimpl.errors import BadInput
 from ..outputs import check_outputs
 from ..photos.decoder import Decoder
 from ..photos.read import printable
-from .checks import check_arguments, check_beside
+from .checks import check_arguments, check_beside, check_no_stream
 from .inputs import find_inputs
 from .memory import BASE
 from .options import Options, Ways, weights_hash
@@ -98,6 +98,7 @@ def run_job(sources, output, model, options: Options, ways: Ways, listeners: Lis
     options, shard = _shared(options, ways.jobs, model), None if ways.shard is None else parse_shard(ways.shard)
     sources, network = list(map(os.fsdecode, sources)), model if isinstance(model, (str, os.PathLike)) else None
     check_arguments(*sources, output, ways.json, ways.compare, ways.truth)
+    check_no_stream(output, ways.json, ways.compare)
     check_outputs([ways.json, ways.compare], *sources, ways.truth, network)
     with Decoder() as decoder:  # its child starts while the kernels are loaded here
         found = find_inputs(sources, ways.recursive, output)

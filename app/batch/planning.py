@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ...refimpl.errors import BadInput
 from ..outputs import check_output
-from ..photos.limits import check_format, file_bits
+from ..photos.limits import check_dng_color, check_format, file_bits
 from ..photos.read import printable
 from ..photos.size import plan_size
 from .checks import check_names, folder_problem
@@ -75,6 +75,8 @@ def _entry(source, output, alone, wanted, options, fast, decoder):
         bits = file_bits(format, header.bits, options.bits)
         if format == "RAW" and header.format != "RAW":
             raise BadInput("the picture is no sensor data, expected it for a linear DNG; choose TIFF or PNG")
+        if format == "RAW":
+            check_dng_color(options.color)
         check_format(format, target.width, target.height, header.channels, options.bits)
         needs = predict(fast, header, target, format, bits, options, file_size)
     except BadInput as error:

@@ -67,6 +67,8 @@ def to_srgb(photo):
         said = found.cicp is not None and found.cicp[:2] == SRGB
         return photo, () if said else ("no colour profile was found, so the numbers are taken to be sRGB",)
     numbers = profile_cicp(found.icc) if found.icc else None
+    if found.cicp and found.cicp[1] in HDR:  # they say more than a profile beside them
+        numbers = found.cicp
     profile = cicp_profile(numbers) if numbers and numbers[1] in HDR else found.icc or cicp_profile(found.cicp)
     colours = colours_of(photo.pixels.shape[2])
     pixels = photo.pixels.copy()
@@ -84,6 +86,10 @@ def with_profile(photo):
     notes : tuple of str
     """
     found = photo.metadata
+    if found.icc and found.cicp and found.cicp[:2] != UNSAID:
+        what = f"its HDR ({HDR[found.cicp[1]]})" if found.cicp[1] in HDR else "the colour space"
+        note = f"{what} in CICP numbers {found.cicp} is left out: the result says its colours by the ICC profile only"
+        return replace(photo, metadata=replace(found, cicp=None)), (note,)
     if found.icc or found.cicp is None or found.cicp[:2] in (SRGB, UNSAID):  # sRGB is what an untagged file is
         return photo, ()
     plain = replace(photo, metadata=replace(found, cicp=None))

@@ -8,6 +8,8 @@ from ...refimpl.errors import BadInput
 from .boxes import item_bytes, read_items
 from .color_notes import HDR
 from .found import Found
+from .heif_crop import shown
+from .heif_whole import check_whole
 from .photo import Metadata, Photo
 from .tags import orientation
 
@@ -34,9 +36,10 @@ def inspect(data):
     if len(primary.property("ispe")) < 12:
         raise BadInput("does not say its size, expected an ispe property; save it again")
     width, height = struct.unpack_from(">II", primary.property("ispe"), 4)
-    crop = _crop(primary, width, height)
+    crop = shown(primary.properties, width, height)
     channels, bits = _depth(primary, coded)
     alpha = [number for number in items.pointing("auxl", items.primary) if _role(items, number) in ALPHA]
+    check_whole(data, items, alpha)
     metadata = _metadata(data, items, primary, coded)
     extra = {
         "crop": crop,
@@ -46,12 +49,12 @@ def inspect(data):
     }
     return Found(
         form,
-        *(crop[2:] if crop else (width, height)),
+        *((crop[2], crop[3]) if crop else (width, height)),
         channels + bool(alpha),
         bits,
         _orientation(primary, metadata.exif),
         metadata,
-        tuple(_notes(items, primary, coded, metadata)),
+        tuple(_notes(items, primary, metadata)),
         (width, height),
         extra,
     )
@@ -90,22 +93,6 @@ def _depth(primary, coded):
     raise BadInput("does not say how many bits its pixels have, expected a hvcC or av1C property; save it again")
 
 
-def _crop(primary, width, height):
-    """(left, top, width, height) of the clean aperture, or None; fractions are rounded as libheif does."""
-    clap = primary.property("clap")
-    if len(clap) < 32:
-        return None
-    numbers = struct.unpack_from(">IIIIiIiI", clap)
-    if 0 in numbers[1::2]:
-        return None
-    wide, high, across, down = (a / b for a, b in zip(numbers[::2], numbers[1::2], strict=True))
-    left = round(across + (width - 1) / 2 - (wide - 1) / 2)
-    top = round(down + (height - 1) / 2 - (high - 1) / 2)
-    wide, high = round(wide), round(high)
-    inside = left >= 0 and top >= 0 and wide > 0 and high > 0 and left + wide <= width and top + high <= height
-    return (left, top, wide, high) if inside else None
-
-
 def _turns(primary):
     """The turns that the file itself makes, in their order."""
     return [
@@ -127,14 +114,18 @@ def _role(items, number):
     return items.items[number].property("auxC")[4:].split(b"\0")[0].decode("latin-1") if number in items.items else ""
 
 
+def _kind(items, number):
+    return items.items[number].kind if number in items.items else ""
+
+
 def _metadata(data, items, primary, coded):
     found, icc, cicp = {}, None, None  # a profile says more than numbers do
+    own = {items.primary, *(n for n in items.pointing("dimg", items.primary) if _kind(items, n) == "tmap")}
     for number, item in items.items.items():
-        belongs = number in [
-            start for name, start, ends in items.references if name == "cdsc" and items.primary in ends
-        ]
+        described = [ends for kind, start, ends in items.references if kind == "cdsc" and start == number]
+        belongs = any(own & set(ends) for ends in described)
         name = "exif" if item.kind == "Exif" else "xmp" if item.mime in RDF else "iptc" if item.kind == "iptc" else ""
-        if name and (belongs or name not in found):
+        if name and (belongs or not (described or name in found)):  # old files do not say what an item describes
             content = item_bytes(data, items, number)
             if content and name == "exif":  # its first four bytes say where it begins
                 content = content[4 + int.from_bytes(content[:4], "big") :].removeprefix(b"Exif\0\0") or None
@@ -145,16 +136,12 @@ def _metadata(data, items, primary, coded):
         if name == "colr" and content[:4] == b"nclx" and len(content) >= 10:
             cicp = struct.unpack_from(">HHH", content, 4)
             cicp = None if cicp == (2, 2, 2) else cicp  # "unspecified"
-    return Metadata(**found, icc=icc, cicp=None if icc else cicp)
+    if icc and cicp and cicp[1] not in HDR:
+        cicp = None  # a profile says more than these numbers do, and of HDR less
+    return Metadata(**found, icc=icc, cicp=cicp)
 
 
-def _transfer(primary, coded):
-    """The transfer function in numbers of H.273, where the file has them; 2 says nothing."""
-    boxes = [content for name, content in [*primary.properties, *coded.properties] if name == "colr"]
-    return next((int.from_bytes(b[6:8], "big") for b in boxes if b[:4] == b"nclx" and len(b) >= 10), 2)
-
-
-def _notes(items, primary, coded, metadata):
+def _notes(items, primary, metadata):
     roles = [_role(items, number) for number in items.pointing("auxl", items.primary)]
     toned = "tmap" in items.brands or any(item.kind == "tmap" for item in items.items.values())
     if toned or any("hdrgainmap" in role or "gainmap" in role for role in roles):
@@ -174,8 +161,6 @@ def _notes(items, primary, coded, metadata):
     if len(pictures) > 1:
         what = "a spatial photo" if "ster" in items.groups else "a file"
         yield f"it is {what} of {len(pictures)} pictures: the one it names as first is read"
-    if metadata.icc and (number := _transfer(primary, coded)) in HDR:
-        yield f"its brightness is coded for HDR screens ({HDR[number]})"
     if items.moving:
         yield "it holds a sequence of pictures: its still picture is read"
     if not _turns(primary) and orientation(metadata.exif) != 1:

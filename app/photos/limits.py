@@ -129,6 +129,17 @@ choose a smaller size or TIFF
     file_bits(format, 8, bits)
 
 
+def check_dng_color(color):
+    """Refuse other colours than the camera's in a linear DNG.
+
+    Raises
+    ------
+    BadInput
+    """
+    if color != "keep":
+        raise BadInput("a linear DNG holds the camera's colours, expected color to be kept; choose TIFF for sRGB")
+
+
 def _wrong_channels(format, channels, limits):
     found = CHANNELS.get(channels, f"{channels} channels")
     expected = " or ".join(CHANNELS[number] for number in limits.channels)

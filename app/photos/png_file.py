@@ -159,6 +159,8 @@ def _grey(palette):
 def _notes(kept):
     if b"iCCP" in kept and _profile(kept) is None:
         yield "its ICC profile is damaged: it is left out"
+    if len(cicp := kept.get(b"cICP", b"")) == 4 and not cicp[3]:
+        yield "its numbers have narrow range (cICP), which is left out: the result says that they have full range"
     if b"acTL" in kept:
         yield "it is animated: its first picture is read"
 

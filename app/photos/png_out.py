@@ -59,7 +59,7 @@ def _chunks(metadata):
     notes: tuple[str, ...] = ()
     if metadata.icc:
         chunks.append(_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc)))
-    elif metadata.cicp and metadata.cicp[:2] != (2, 2):  # which say nothing
+    if metadata.cicp and metadata.cicp[:2] != (2, 2):  # which say nothing
         primaries, transfer, _ = metadata.cicp
         chunks.append(_chunk(b"cICP", bytes([primaries, transfer, 0, 1])))  # the numbers of a PNG are RGB, full range
     if metadata.exif:

@@ -14,7 +14,7 @@ from .develop import develop
 from .dng import write_dng
 from .heif_out import write_heic
 from .jpeg_out import write_jpeg
-from .limits import check_format, file_bits, name, suffix_format
+from .limits import check_dng_color, check_format, file_bits, name, suffix_format
 from .metadata import carried, without_place
 from .png_out import write_png
 from .tiff_out import write_tiff
@@ -153,12 +153,12 @@ def _in_color(photo, format, color):
     """Give the photograph in the colours that are to be written."""
     check_color(color)
     if format == "RAW":
-        if color != "keep":
-            raise BadInput("a linear DNG holds the camera's colours, expected color to be kept; choose TIFF for sRGB")
+        check_dng_color(color)
         return photo, ()
     if photo.linear:
         return develop(photo)
     grey_profile = (photo.metadata.icc or b"")[16:20] == b"GRAY"
     if color == "srgb" or (format == "WebP" and grey_profile):  # there is no grey for which the profile would hold
         return to_srgb(photo)
-    return with_profile(photo) if format in NO_CICP else (photo, ())
+    one_only = format == "HEIC" and photo.metadata.icc  # libheif writes a profile or numbers
+    return with_profile(photo) if format in NO_CICP or one_only else (photo, ())
