@@ -181,16 +181,20 @@ def test_shapes_that_do_not_fit_are_refused(kind, arguments, opset):
         at(opset, "scatter", FIVE, np.array([0]), np.ones(1), mode="xor")
 
 
-def test_a_trace_does_not_judge_what_has_no_bound(tmp_path):
-    half = ("float16", (5,))
+@pytest.mark.parametrize("mode", ["add", "mul"])
+def test_a_trace_judges_sums_and_no_products_in_one_place(tmp_path, mode):
+    half, text = ("float16", (5,)), {"mode": np.array(mode)}
     steps = [
-        operation("scatter", {"data": "x", "indices": np.array([0, 0], np.int32), "updates": "u"}, [("y", *half)]),
+        operation(
+            "scatter", {"data": "x", "indices": np.array([0, 0], np.int32), "updates": "u"} | text, [("y", *half)]
+        ),
         operation("argsort", {"x": "y"}, [("z", "int32", (5,))]),
     ]
     message = model([("x", *half), ("u", "float16", (2,))], steps, ["y", "z"])
     program = open_package(write_package(tmp_path / "s.mlpackage", message))
     records = list(program.trace({"x": FIVE, "u": np.array([0.1, 0.1])}))
-    assert records[0].bound is None
+    assert (records[0].bound is None) == (mode == "mul")
     assert (records[1].bound == 0).all()
     assert (records[1].local_error == 0).all()
-    assert records[0].value[0] == np.float16(2 * np.float32(np.float16(0.1)))  # rounded once
+    tenth = np.float32(np.float16(0.1))
+    assert records[0].value[0] == np.float16(FIVE[0] + 2 * tenth if mode == "add" else FIVE[0] * tenth * tenth)
