@@ -35,9 +35,7 @@ def options(debug: Annotated[bool, typer.Option("--debug", help="show a tracebac
 
 @app.command()
 def verify(
-    package: Annotated[
-        Path | None, typer.Argument(help=".mlpackage; without one, the network is exported first")
-    ] = None,
+    package: Annotated[Path | None, typer.Argument(help=".mlpackage; default: a fresh export of the network")] = None,
     weights: Weights = None,
     input: Annotated[Path | None, typer.Option("--input", "-i", help="picture to run; default: a photograph")] = None,
     json: Json = None,
