@@ -65,7 +65,10 @@ def judged(tmp_path, form, step, spelling, precision, sidecar=True):
 
 
 FORMS = ["classical x2, 3conv", "classical x2, range 255", "JPEG, colour"]
-PACKAGES = [(FORMS[0], "float32"), (FORMS[1], "float16"), (FORMS[1], "float32"), (FORMS[2], "float16")]
+LONG = pytest.mark.long  # one export takes three seconds
+PACKAGES = [(FORMS[0], "float32"), (FORMS[1], "float16")]
+PACKAGES += [pytest.param(FORMS[1], "float32", marks=LONG), pytest.param(FORMS[2], "float16", marks=LONG)]
+CALLED = [(FORMS[1], True), pytest.param(FORMS[0], False, marks=LONG), pytest.param(FORMS[2], False, marks=LONG)]
 # Rounded to float32 twice, as 1 / (1 / 255): in a float32 package these are off by an ulp, and called
 TWICE = {"real_div", "divided first", "shifted first", "shifted first, mul"}
 
@@ -88,7 +91,7 @@ def test_an_honest_way_back_is_not_blamed(tmp_path, form, spelling, precision):
     assert not verdict.ledger.untraced
 
 
-@pytest.mark.parametrize(("form", "sidecar"), [(FORMS[0], False), (FORMS[1], True), (FORMS[2], False)])
+@pytest.mark.parametrize(("form", "sidecar"), CALLED)
 @pytest.mark.parametrize("mistake", WRONG_NORMALISE)
 def test_a_wrong_shift_is_called(tmp_path, form, mistake, sidecar):
     verdict = judged(tmp_path, form, "normalise", WRONG_NORMALISE[mistake], "float16", sidecar)
@@ -96,7 +99,7 @@ def test_a_wrong_shift_is_called(tmp_path, form, mistake, sidecar):
     assert verdict.culprit.layer == ":normalise"
 
 
-@pytest.mark.parametrize(("form", "sidecar"), [(FORMS[0], False), (FORMS[1], True), (FORMS[2], False)])
+@pytest.mark.parametrize(("form", "sidecar"), CALLED)
 @pytest.mark.parametrize("mistake", WRONG_DENORMALISE)
 def test_a_wrong_way_back_is_called(tmp_path, form, mistake, sidecar):
     verdict = judged(tmp_path, form, "denormalise", WRONG_DENORMALISE[mistake], "float16", sidecar)

@@ -63,6 +63,13 @@ def converted(path, model, into=None, out=None, before=lambda x: x, behind=lambd
     return open_package(path)
 
 
+def cases(names, *short):
+    """(network, name) of all; of SwinIR, which takes ten times as long, only the ``short`` ones unless asked for."""
+    small, large = NETWORKS
+    rest = [pytest.param(large, name, marks=pytest.mark.long) for name in names if name not in short]
+    return [*((small, name) for name in names), *((large, name) for name in short), *rest]
+
+
 def white(y):
     return y * 255
 
@@ -86,8 +93,7 @@ HONEST = {
 }
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("how", HONEST)
+@pytest.mark.parametrize(("network", "how"), cases(HONEST, "both", "blue first", "from -1 to 1 and back"))
 def test_an_honest_package_of_images_is_faithful(tmp_path, network, how):
     model, options = karat.load(network), HONEST[how]
     program = converted(tmp_path / "m.mlpackage", model, **options)
@@ -131,8 +137,7 @@ DEFECTS = {
 }
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("what", DEFECTS)
+@pytest.mark.parametrize(("network", "what"), cases(DEFECTS, "scaled twice", "blue first out", "added before"))
 def test_a_defect_around_the_network_is_called_there(tmp_path, network, what):
     layer, options = DEFECTS[what]
     model = karat.load(network)
