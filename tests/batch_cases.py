@@ -58,3 +58,8 @@ def run(folder, *words, code=0):
     assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
     return done.stdout, done.stderr
+
+
+def statuses(held):
+    """What became of each photograph."""
+    return [image["status"] for image in held["images"]]
