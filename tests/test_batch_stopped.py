@@ -68,14 +68,12 @@ def alive(pid):
         return False
 
 
-def kill_and_resume(whole, out, moment, extra=()):
-    """Killed after so much time or so many results, resumed, and compared."""
+def kill_and_resume(whole, out, results, seconds=0.0, extra=()):
+    """Killed ``seconds`` after so many results, resumed, and compared: how many there were, None where it had ended."""
     folder, options, _ = whole
     process = started(folder, *options, *extra, "-o", out)
-    if isinstance(moment, int):
-        wait_for_results(process, folder / out, moment)
-    else:
-        time.sleep(moment)
+    wait_for_results(process, folder / out, results)
+    time.sleep(seconds)
     family = children(process.pid)
     process.kill()
     process.communicate()
@@ -84,24 +82,28 @@ def kill_and_resume(whole, out, moment, extra=()):
     run(folder, *options, *extra, "-o", out, "--resume")
     assert tree(folder / out) == tree(folder / "whole")
     assert leftovers(folder / out) == []
-    return len(partial)
+    return len(partial) if process.returncode == -signal.SIGKILL else None
 
 
-@pytest.mark.parametrize("moment", [1, 7, 20, 33, 39])
-def test_killed_and_resumed(whole, moment):
-    kill_and_resume(whole, f"killed{moment}", moment)
+@pytest.mark.parametrize("results", [1, 7, 20, 33, 39])
+def test_killed_and_resumed(whole, results):
+    kill_and_resume(whole, f"killed{results}", results)
 
 
 def test_killed_in_processes_and_resumed(whole):
-    kill_and_resume(whole, "killed-jobs", 5, ("--jobs", "2"))
+    kill_and_resume(whole, "killed-jobs", 5, extra=("--jobs", "2"))
 
 
 @pytest.mark.long
 def test_killed_at_fifty_moments(whole):
-    """Anywhere between the start and the end, on the clock."""
+    """Ten on the clock, from the start of the process to its end; the others where results appear, or amid one."""
     rng = random.Random(7)
-    counts = [kill_and_resume(whole, f"moment{i}", rng.uniform(0.3, whole[2])) for i in range(50)]
-    assert len(set(counts)) > 5, counts  # moments differ
+    moments = [(0, rng.uniform(0.3, whole[2])) for _ in range(10)]
+    moments += [(rng.randrange(PICTURES), rng.uniform(0, 0.03)) for _ in range(40)]
+    counts = [kill_and_resume(whole, f"moment{i}", *moment) for i, moment in enumerate(moments)]
+    amid = [count for count in counts if count is not None]
+    assert len(amid) >= 40, counts
+    assert len(set(amid)) >= 15, counts
 
 
 @pytest.mark.parametrize(("number", "jobs"), [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGINT, 2)])
