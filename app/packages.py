@@ -44,8 +44,7 @@ def run_package(console, package, source, output, profile, against=None, functio
     if output is None and against is None:
         raise BadInput("nothing is to be done with the result, expected -o FILE or --against FILE.npz; give one")
     if output is not None:
-        check = check_output if Path(output).suffix.lower() == ".npz" else check_target
-        check(output, source, package, *([against] if against else []))
+        check_target(output, source, package, *([against] if against else []), also=(".npz",))
     program = open_package(package, function)
     inputs = _inputs(program, Path(source))
     expected = _arrays(Path(against)) if against else None

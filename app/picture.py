@@ -92,11 +92,11 @@ def write_picture(path, pixels):
     write_bytes(path, content.getvalue())
 
 
-def check_target(path, *sources):
-    """As `check_output`, and the name must end as a picture's."""
-    path = Path(path)
-    if path.suffix.lower() not in FORMATS:
+def check_target(path, *sources, also=()):
+    """As `check_output`, and the name must end as a picture's, or as one of ``also``."""
+    path, endings = Path(path), (*FORMATS, *also)
+    if path.suffix.lower() not in endings:
         raise BadInput(
-            f"{path.name} ends in {path.suffix or 'nothing'}, expected one of {', '.join(FORMATS)}; rename the output"
+            f"{path.name} ends in {path.suffix or 'nothing'}, expected one of {', '.join(endings)}; rename the output"
         )
     check_output(path, *sources)

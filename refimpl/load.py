@@ -75,4 +75,4 @@ def load(source, **explicit) -> Model:
             return Model(architecture, architecture.derive(shapes, **explicit), parameters)
     known = ", ".join(a.NAME for a in ARCHITECTURES)
     some = ", ".join(list(shapes)[:3])
-    raise BadInput(f"the checkpoint has keys such as {some}, expected those of {known}; convert its key names first")
+    raise BadInput(f"the checkpoint has keys such as {some}, expected those of {known}; rename them if it is one")

@@ -52,7 +52,7 @@ def immediate(array):
     elif kind == "float32":
         tensor = field(1, field(1, array.tobytes()))
     elif kind == "float16":
-        tensor = field(7, field(1, array.tobytes()))
+        tensor = field(7, field(1, array.tobytes()) if array.size else b"")  # protobuf writes no empty bytes
     else:
         numbers = b"".join(varint(int(v)) for v in array.ravel())
         tensor = field({"int32": 2, "bool": 3}[kind], field(1, numbers))

@@ -9,7 +9,7 @@ import coremltools as ct
 import numpy as np
 import pytest
 import torch
-from mil_programs import one_operation
+from mil_programs import model, one_operation, write_package
 from torch import nn
 
 from karat.convert.export.quiet import quiet
@@ -242,6 +242,16 @@ def test_what_is_moved(case):
             np.testing.assert_array_equal(other.constants[name], value)
     assert not distances(program, {"x": x}, "float64", ["z"])["z"]  # nothing of that name
     assert distances(program, {"x": x}, "float64", ["y"])["y"] > 0
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_an_output_that_is_an_input_is_compared_too(tmp_path, dtype):
+    """A network of dropouts only: no operation computes its output."""
+    program = open_package(write_package(tmp_path / "m", model([("x", dtype, (2,))], [], ["x"])))
+    x = np.array([0.1, 0.3])
+    for expected, same in ((x, True), (x.astype(dtype), True), (x + 1e-2, False), (x[::-1], False)):
+        (found,) = compare(program, {"x": x}, {"x": expected}, PROFILE)
+        assert found.agrees is same
 
 
 def test_sizes_are_not_moved(tmp_path):

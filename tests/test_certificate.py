@@ -201,10 +201,8 @@ def test_between_the_limits_only_the_neural_engine_overflows(tmp_path):
 HALF = ("float16", (1, 1, 4, 4))
 
 
-def program_of(folder, operations, output="y", shape=HALF):
-    package = write_package(
-        folder, model([("x", "float16", (1, 1, 4, 4))], operations, [output]), None, "com.apple.CoreML/model.mlmodel"
-    )
+def program_of(folder, operations, x=HALF):
+    package = write_package(folder, model([("x", *x)], operations, ["y"]), None, "com.apple.CoreML/model.mlmodel")
     return open_package(package)
 
 
@@ -255,6 +253,29 @@ def test_a_slice_along_the_width_has_its_own_limit(tmp_path, begin, mask, size, 
     assert certificate.status("4094") == status
     assert certificate.status("65504") == CERTIFIED
     assert ("no operator is concerned" in certificate.lines()[2]) == (status == CERTIFIED)
+
+
+@pytest.mark.parametrize("last", ["sqrt", "pow"])
+def test_a_deviation_has_a_root(tmp_path, last):
+    """The mean of squares is not negative, however it is rounded: channel normalisations and standard deviations."""
+    shape, ax = ("float16", (1, 4, 3, 3)), ("float16", (1, 1, 3, 3))
+    mean = {"axes": np.int32([1]), "keep_dims": np.bool_(True)}
+    root = {"y": np.float16(0.5)} if last == "pow" else {}
+    program = program_of(
+        tmp_path / "m.mlpackage",
+        [
+            operation("reduce_mean", {"x": "x", **mean}, [("mean", *ax)]),
+            operation("sub", {"x": "x", "y": "mean"}, [("c", *shape)]),
+            operation("pow", {"x": "c", "y": np.float16(2)}, [("squares", *shape)]),
+            operation("reduce_mean", {"x": "squares", **mean}, [("variance", *ax)]),
+            operation(last, {"x": "variance", **root}, [("deviation", *ax)]),
+            operation("add", {"x": "deviation", "y": np.float16(0.01)}, [("positive", *ax)]),
+            operation("real_div", {"x": "c", "y": "positive"}, [("y", *shape)]),
+        ],
+        x=shape,
+    )
+    certificate = certify(program)
+    assert {row.status for row in certificate.operators} == {CERTIFIED}
 
 
 def test_an_operator_without_a_rule_is_named(tmp_path):

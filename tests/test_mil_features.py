@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mil_programs import entry, field, model, named, one_operation, operation, tensor_type, write_package
+from mil_programs import entry, field, immediate, model, named, one_operation, operation, tensor_type, write_package
 from PIL import Image
 
 from karat.convert.mil import open_package, predict
@@ -270,3 +270,39 @@ def test_lists_of_different_lengths_are_refused(tmp_path):
     path = one_operation(tmp_path / "m", "relu", [("x", "float32", (2, 2))], ("y", "float32", (2, 2)), x="x")
     with pytest.raises(BadInput, match="is no array"):
         open_package(path).predict({"x": [[1], [2, 3]]})
+
+
+@pytest.mark.parametrize("inputs", [None, [1, 2], np.ones(2)])
+def test_inputs_without_names_are_refused(tmp_path, inputs):
+    program = open_package(counter(tmp_path))
+    with pytest.raises(BadInput, match="expected a dict of arrays by name"):
+        program.predict(inputs)
+    with pytest.raises(BadInput, match=r"the state .* expected a dict"):
+        program.predict({"x": np.ones(2)}, state=[inputs])
+
+
+@given(st.sampled_from(["int64", "uint32", "float32", "float64"]), st.floats(-(2.0**33), 2.0**33) | st.just(np.nan))
+def test_integers_arrive_as_they_are_or_are_refused(tmp_path_factory, dtype, number):
+    """2^31 does not become -2^31, nor 1.5 a 1."""
+    x, y = ("x", "int32", (1,)), ("y", "int32", (1,))
+    path = one_operation(tmp_path_factory.mktemp("i") / "m", "identity", [x], y, x="x")
+    with np.errstate(invalid="ignore"):
+        given_ = np.array([number]).astype(dtype)
+    whole = given_.dtype.kind != "f" or float(given_[0]).is_integer()
+    if whole and -(2**31) <= int(given_[0]) < 2**31:
+        assert open_package(path).predict({"x": given_})["y"][0] == int(given_[0])
+    else:
+        with pytest.raises(BadInput, match="the program takes int32: whole numbers from -2147483648 to 2147483647"):
+            open_package(path).predict({"x": given_})
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_an_empty_constant_is_one(tmp_path, dtype):
+    """protobuf leaves out empty fields: the value of no elements has no bytes."""
+    value = field(5, entry("val", immediate(np.empty(0, dtype))))
+    steps = [
+        field(1, "const") + field(3, named("none", dtype, (0,))) + value,
+        operation("concat", {"values": ["none", "x"], "axis": np.int32(0)}, [("y", dtype, (2,))]),
+    ]
+    path = write_package(tmp_path / "m", model([("x", dtype, (2,))], steps, ["y"]))
+    np.testing.assert_array_equal(open_package(path).predict({"x": [1, 2]})["y"], [1, 2])

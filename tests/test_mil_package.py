@@ -1,6 +1,7 @@
 """Opening packages: every constant as stored, and damaged or hostile packages are one sentence."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -262,9 +263,16 @@ def test_a_program_of_the_wrong_form_is_named(tmp_path):
             (model([x], [field(1, "const") + field(3, named("w", "float32", (2,)))], ["x"]), "no single value"),
             (model([("x", "float32", (2,))], [relu], ["y"]).replace(b"main", b"mayn"), "no function 'main'"),
             (field(1, 8), "no mlprogram"),
+            (b"", "is empty"),
         ]
     ):
         refused(write_package(tmp_path / f"{number}.mlpackage", message, WEIGHTS), words)
+
+
+def test_a_pipe_is_no_package(tmp_path):
+    """Nobody writes into it: reading would wait for ever."""
+    os.mkfifo(tmp_path / "m.mlpackage")
+    refused(tmp_path / "m.mlpackage", "neither a folder nor a file")
 
 
 def test_reading_and_running_needs_neither_torch_nor_coremltools(package):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...refimpl.numerics.formats import FORMATS
+from ..mil.profiles import profile_named
 from .arithmetic import figures
 from .elsewhere import DRAWS, DRAWS_OF_FEW, FEW, TWIN, distance, distances, largest_distance
 from .structure import TOLERANCE
@@ -80,7 +81,9 @@ def compare(program, inputs, expected, profile):
     list of Difference
         One per expected output.
     """
-    found, limits, wrong = {}, {}, False
+    stored, exact = (program.bind(inputs, profile_named(name)) for name in (profile, "float64"))
+    found = {name: stored[name] for name in expected if name in stored}  # inputs that are outputs, and constants
+    limits, wrong = {name: largest_distance(value, exact[name]) for name, value in found.items()}, False
     for record in program.trace(inputs, profile=profile):
         judged = figures(record, "") if profile != "float64" else None
         wrong = wrong or bool(judged and judged.wrong)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...refimpl.errors import BadInput, UnsupportedOperator
+from .blob import HELD
 from .ops.parameters import room
 from .schema import COLOR_SPACES
 from .values import NO_TENSORS, Variable
@@ -141,7 +142,7 @@ def checked(value, feature, profile, what="input"):
     Raises
     ------
     BadInput
-        For another shape, or what is no number.
+        For another shape, or what is no number, or none of the integers that the program takes.
     UnsupportedOperator
         When the program takes no tensor there.
     """
@@ -159,7 +160,25 @@ def checked(value, feature, profile, what="input"):
             f"{what} {feature.name!r} has shape {array.shape}, the program takes {feature.allowed}; "
             "crop or pad it to that"
         )
+    _check_integers(array, feature, what)
     return profile.store(array, feature.dtype)
+
+
+def _check_integers(array, feature, what):
+    """Raise BadInput for what the declared integers cannot hold: a fraction, or a number beyond their ends."""
+    declared = np.dtype(HELD.get(feature.dtype, feature.dtype))
+    if declared.kind not in "iu" or not array.size:
+        return
+    ends = np.iinfo(declared.name)
+    held = (array >= ends.min) & (array <= ends.max)
+    if array.dtype.kind == "f":
+        held &= array == np.rint(array)
+    if not held.all():
+        worst = array[np.unravel_index(np.argmin(held), held.shape)]
+        raise BadInput(
+            f"{what} {feature.name!r} has {worst} in it, the program takes {feature.dtype}: whole numbers from "
+            f"{ends.min} to {ends.max}; round and clip it"
+        )
 
 
 def _array(value, feature, what):

@@ -75,6 +75,8 @@ def _check_kind(path):
         if not (path / "Manifest.json").exists():
             raise BadInput("this folder has no file 'Manifest.json', so it is no .mlpackage; copy it again")
         return
+    if not path.is_file():
+        raise BadInput("this is neither a folder nor a file; give a .mlpackage folder")
     if zipfile.is_zipfile(path):
         raise BadInput("this is a zip archive; unpack it and give the .mlpackage folder in it")
     _read_model(path)
@@ -124,7 +126,10 @@ def _bytes(path, most):
 
 def _read_model(path):
     """The Model message of a file, if it is an mlprogram."""
-    model = read_message(_bytes(path, MAX_BYTES), "Model", TYPES)
+    content = _bytes(path, MAX_BYTES)
+    if not content:
+        raise BadInput("the model's file is empty; copy or export the package again")
+    model = read_message(content, "Model", TYPES)
     if model.mlProgram is None:
         kind = next((text for name, text in OTHER_MODELS.items() if getattr(model, name) is not None), "no mlprogram")
         raise BadInput(f"the model is {kind}, karat reads mlprograms; convert with convert_to='mlprogram'")

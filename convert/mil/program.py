@@ -1,6 +1,7 @@
 """A Core ML program as one object: what goes in, what comes out, its constants and its operations."""
 
 import copy
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -245,6 +246,9 @@ class Program:
         BadInput
         """
         known = [feature.name for feature in self.inputs]
+        for what, given in (("inputs", inputs), ("state", state)):
+            if not isinstance(given, Mapping) and (what == "inputs" or given is not None):
+                raise BadInput(f"the {what} are a {type(given).__name__}, expected a dict of arrays by name; give one")
         for name in inputs:
             if name not in known:
                 raise BadInput(f"there is no input {name!r}, the program takes {known}; rename it")

@@ -50,7 +50,7 @@ class Step:
         except MemoryError as error:
             raise BadInput(f"{operation} needs more memory than there is; use a smaller input") from error
         except UNFIT as error:
-            raise BadInput(f"{operation} cannot be computed ({error}); export it again") from error
+            raise BadInput(f"{operation} cannot be computed ({error}); try other inputs or export it again") from error
         results = results if isinstance(results, (tuple, list)) else (results,)
         if len(results) != len(operation.outputs):
             raise BadInput(f"{operation} gives {len(results)} values, not {len(operation.outputs)}; export it again")

@@ -123,9 +123,10 @@ def constant(value, what, blob_file):
 def _immediate(tensor, dtype, count, what):
     """The elements that a TensorValue message holds itself."""
     if tensor.bytes is not None and dtype != "str":
-        if len(tensor.bytes.values) != (count * bits_of(dtype) + 7) // 8:
-            raise BadInput(f"{what} has {len(tensor.bytes.values)} bytes for {count} {dtype}; export it again")
-        return decode(tensor.bytes.values, dtype, count)
+        content = tensor.bytes.values or b""  # protobuf writes no empty ones
+        if len(content) != (count * bits_of(dtype) + 7) // 8:
+            raise BadInput(f"{what} has {len(content)} bytes for {count} {dtype}; export it again")
+        return decode(content, dtype, count)
     kinds = (tensor.floats, tensor.ints, tensor.bools, tensor.strings, tensor.longInts, tensor.doubles)
     numbers = next((kind.values for kind in kinds if kind is not None), [])
     is_text = tensor.strings is not None

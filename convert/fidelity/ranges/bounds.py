@@ -57,6 +57,14 @@ def widened(low, high, relative=0.0, absolute=0.0):
     return Bounds(low - relative * np.abs(low) - absolute, high + relative * np.abs(high) + absolute)
 
 
+def rounded(low, high, relative=0.0, absolute=0.0):
+    """As `widened`, by roundings that cross no zero: those of products, powers, and sums of numbers of one sign."""
+    out = widened(low, high, relative, absolute)
+    return Bounds(
+        np.where(low >= 0, np.maximum(out.low, 0), out.low), np.where(high <= 0, np.minimum(out.high, 0), out.high)
+    )
+
+
 def unbounded(shape, reason):
     """Nothing is known; a size that is not, either, stands as 1."""
     shape = tuple(1 if size is None else size for size in shape)

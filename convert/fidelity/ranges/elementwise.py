@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import erf
 
 from ...mil.ops import OPERATORS
-from .bounds import Bounds, bounds, unbounded, widened
+from .bounds import Bounds, bounds, rounded, unbounded, widened
 from .facts import Ball
 from .lengths import added, box_of, intersected
 from .rounding import TINY, U, gamma
@@ -37,7 +37,7 @@ def mul(x, y):
     """x y: an end is the product of two ends."""
     x, y = bounds(x), bounds(y)
     corners = [a * b for a in (x.low, x.high) for b in (y.low, y.high)]
-    out = widened(np.minimum.reduce(corners), np.maximum.reduce(corners), ONE, TINY)
+    out = rounded(np.minimum.reduce(corners), np.maximum.reduce(corners), ONE, TINY)
     for ball, factor in ((x.fact, y), (y.fact, x)):
         number = factor.low.size == 1 and factor.low.item() == factor.high.item()
         if isinstance(ball, Ball) and number and out.shape == ball.labels.shape:
@@ -49,7 +49,7 @@ def mul(x, y):
 def square(x):
     """x x."""
     least = np.where((x.low <= 0) & (x.high >= 0), 0, np.minimum(np.abs(x.low), np.abs(x.high)))
-    return widened(least**2, x.magnitude**2, ONE, TINY)
+    return rounded(least**2, x.magnitude**2, ONE, TINY)
 
 
 @rule("real_div")
@@ -59,7 +59,7 @@ def real_div(x, y):
     if np.any((y.low <= 0) & (y.high >= 0)):
         return unbounded(np.broadcast_shapes(x.shape, y.shape), "a division by what may be zero")
     corners = [a / b for a in (x.low, x.high) for b in (y.low, y.high)]
-    return widened(np.minimum.reduce(corners), np.maximum.reduce(corners), ONE, TINY)
+    return rounded(np.minimum.reduce(corners), np.maximum.reduce(corners), ONE, TINY)
 
 
 @rule("maximum")
@@ -108,16 +108,18 @@ def thresholded_relu(x, alpha=1.0):
 
 @rule("pow")
 def power(x, y):
-    """A known power: of positive numbers any, of others a whole positive one."""
+    """A known power: of positive numbers any, of zero a positive one, of negative ones a whole positive one."""
     if isinstance(y, Bounds):
         return None
     y, function = np.asarray(y, np.float64), OPERATORS["pow"].function
-    if np.any(x.low <= 0) and np.any((y != np.round(y)) | (y <= 0)):
-        return unbounded(np.broadcast_shapes(x.shape, y.shape), "a power of what may be zero or less")
+    if np.any((x.low <= 0) & (y <= 0)):
+        return unbounded(np.broadcast_shapes(x.shape, y.shape), "a negative power of what may be zero or less")
+    if np.any((x.low < 0) & (y != np.round(y))):
+        return unbounded(np.broadcast_shapes(x.shape, y.shape), "a broken power of what may be negative")
     least = np.where((x.low <= 0) & (x.high >= 0), 0, np.minimum(np.abs(x.low), np.abs(x.high)))
     even = np.any(x.low <= 0) & (y % 2 == 0)
     ends = [function(np.where(even, a, b), y) for a, b in ((least, x.low), (x.magnitude, x.high))]
-    return widened(np.minimum(*ends), np.maximum(*ends), FEW, TINY)
+    return rounded(np.minimum(*ends), np.maximum(*ends), FEW, TINY)
 
 
 @rule("mod")
@@ -169,8 +171,10 @@ def _increasing(name, relative=FEW, absolute=TINY, lowest=-np.inf, highest=np.in
 
 for _name in ("relu", "relu6", "floor", "ceil", "round", "sign"):
     _increasing(_name, 0.0, 0.0)
-for _name in ("exp", "exp2", "sinh", "softplus", "softsign", "atan", "atanh"):
+for _name in ("sinh", "softsign", "atan", "atanh"):
     _increasing(_name)
+for _name in ("exp", "exp2", "softplus"):
+    _increasing(_name, lowest=0.0)
 _increasing("sigmoid", lowest=0.0, highest=1.0)
 _increasing("tanh", lowest=-1.0, highest=1.0)
 rule("erf")(lambda x: widened(erf(x.low), erf(x.high), FEW, FEW))

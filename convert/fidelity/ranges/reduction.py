@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ...mil.ops import OPERATORS
-from .bounds import Bounds, bounds
+from .bounds import Bounds, bounds, rounded, widened
 from .rounding import TINY, gamma
 from .rules import RULES, rule
 
@@ -20,7 +20,7 @@ def _monotone(name, terms):
         if not count:
             return Bounds(low, high)
         error = gamma(count + 8) * function(x.magnitude, **parameters) + count * TINY
-        return Bounds(low - error, high + error)
+        return rounded(low, high, absolute=error)
 
     rule(name)(monotone)
 
@@ -63,7 +63,7 @@ def _by_square(name, terms):
         least = np.where((x.low <= 0) & (x.high >= 0), 0, np.minimum(np.abs(x.low), np.abs(x.high)))
         ends = [OPERATORS[name].function(side, **parameters) for side in (least, x.magnitude)]
         error = gamma(terms(x, parameters) + 8) * ends[1] + math.sqrt(TINY)
-        return Bounds(ends[0] - error, ends[1] + error)
+        return rounded(*ends, absolute=error)
 
     rule(name)(squared)
 
@@ -87,7 +87,7 @@ def _interpolation(name):
         function = OPERATORS[name].function
         low, high = function(x.low, **parameters), function(x.high, **parameters)
         error = gamma(16) * x.magnitude.max() + TINY  # weights round too: neighbours as large as the largest
-        return Bounds(low - error, high + error)
+        return widened(low, high, absolute=error)
 
     rule(name)(interpolated)
 
