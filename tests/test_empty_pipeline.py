@@ -37,7 +37,10 @@ def convert(net, path, shape, precision="FLOAT16"):
     return open_package(path)
 
 
-@pytest.mark.parametrize("precision", ["FLOAT32", "FLOAT16"])
+SINGLE = pytest.param("FLOAT32", marks=pytest.mark.long)  # one conversion takes three seconds
+
+
+@pytest.mark.parametrize("precision", [SINGLE, "FLOAT16"])
 @pytest.mark.parametrize("form", FORMS)
 def test_an_honest_swinir_is_not_blamed(tmp_path, form, precision):
     net, model = network(form)

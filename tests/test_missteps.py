@@ -6,13 +6,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from swinir_networks import network
-from test_swinir_verify import BLOCK, picture
+from test_swinir_verify import BLOCK, opened_twice, picture
 
 from karat.convert.export.coreml import export
 from karat.convert.fidelity import verify
 from karat.convert.fidelity.culprit import isolate
 from karat.convert.fidelity.missteps import _explained
-from karat.convert.mil import open_package
 
 STEPS = {"cyclic_shift": (2, "norm1", "attn.qkv"), "shift_back": (-2, "attn.proj", ":residual")}  # shift of 2, between
 WRONG = {"is left out": 1, "is done twice": -1, "is done backwards": 2}  # by how many shifts it is taken back
@@ -27,40 +26,38 @@ def mend(net, change):
     net.layers[0].residual_group.blocks[1].recorder = recorder
 
 
-def exported(tmp_path, change, sidecar):
+def exported(tmp_path, change):
     net, model = network("classical x2, 3conv")
     x = picture(model, 12, 16)  # three and four windows: a shift of 2 is not its own inverse
     mend(net, change)
-    package = export(net, tmp_path / "m.mlpackage", x.shape)
-    if not sidecar:
-        package.with_suffix(".pairing.json").unlink()
-    return model, open_package(package), x
+    return model, export(net, tmp_path / "m.mlpackage", x.shape), x
 
 
 def rolled(shift):
     return lambda y: torch.roll(y, (shift, shift), (1, 2))
 
 
-@pytest.mark.parametrize("sidecar", [True, False], ids=["sidecar", "foreign"])
 @pytest.mark.parametrize("reason", WRONG)
 @pytest.mark.parametrize("step", STEPS)
-def test_the_wrong_step_is_named(tmp_path, step, reason, sidecar):
-    shift, before, after = STEPS[step]
-    model, program, x = exported(tmp_path, {step: rolled(WRONG[reason] * shift)}, sidecar)
-    verdict = verify(model, program, x)
-    assert verdict.faithful is False
-    assert (verdict.culprit.layer, verdict.culprit.kind) == (f"{BLOCK}:{step}", "structure")
-    assert reason in verdict.culprit.note
-    between = [name if name.startswith(":") else f".{name}" for name in (before, after)]
-    assert f"between {BLOCK}{between[0]} and {BLOCK}{between[1]}," in verdict.culprit.note
-    assert [row.verdict for row in verdict.rows].count("defect") == 1
-    assert isolate(verdict, model, program, x).shows
+def test_the_wrong_step_is_named(tmp_path, step, reason):
+    shift, *neighbours = STEPS[step]
+    model, package, x = exported(tmp_path, {step: rolled(WRONG[reason] * shift)})
+    before, after = (BLOCK + (name if name.startswith(":") else f".{name}") for name in neighbours)
+    for program in opened_twice(package):
+        verdict = verify(model, program, x)
+        assert verdict.faithful is False
+        assert (verdict.culprit.layer, verdict.culprit.kind) == (f"{BLOCK}:{step}", "structure")
+        assert reason in verdict.culprit.note
+        assert f"between {before} and {after}," in verdict.culprit.note
+        assert [row.verdict for row in verdict.rows].count("defect") == 1
+        assert isolate(verdict, model, program, x).shows
 
 
 def test_what_no_single_step_explains_is_said_with_its_neighbours(tmp_path):
     """Twice the shift, and rows the wrong way round: neither is the only wrong one."""
-    model, program, x = exported(tmp_path, {"cyclic_shift": lambda y: torch.roll(y, (-2, -1), (1, 2))}, False)
-    verdict = verify(model, program, x)
+    model, package, x = exported(tmp_path, {"cyclic_shift": lambda y: torch.roll(y, (-2, -1), (1, 2))})
+    *_, foreign = opened_twice(package)
+    verdict = verify(model, foreign, x)
     assert verdict.faithful is False
     assert verdict.culprit.note.startswith("no operation between ")
     assert f"{BLOCK}.attn.qkv comes out different" in verdict.culprit.note

@@ -137,7 +137,7 @@ def judged(model, shape, folder, sidecar=True, **options):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("options", [{}, {"precision": "float32"}], ids=str)
+@pytest.mark.parametrize("options", [{}, pytest.param({"precision": "float32"}, marks=pytest.mark.long)], ids=str)
 def test_a_pruned_network_is_judged_as_a_whole_one(tmp_path, form, options):
     """The same layers, the same rearrangements proved, faithful in all of them."""
     model, _, _, small = pruned(form)

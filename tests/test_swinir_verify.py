@@ -27,23 +27,28 @@ def picture(model, height, width):
     return np.random.default_rng(0).random((1, model.config.channels, height, width))
 
 
-@pytest.mark.parametrize("sidecar", [True, False], ids=["sidecar", "foreign"])
+def opened_twice(package):
+    """With its sidecar, and as a foreign package, which has none."""
+    yield open_package(package)
+    package.with_suffix(".pairing.json").unlink()
+    yield open_package(package)
+
+
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("form", FORMS)
-def test_an_honest_package_is_not_blamed(tmp_path, form, options, sidecar):
+def test_an_honest_package_is_not_blamed(tmp_path, form, options):
     net, model = network(form)
     x = picture(model, 2 * model.config.window, (2 if "position" in form else 3) * model.config.window)
     if form == "lightweight x3":
         x = x[:, :, :-1, :-3]  # to be padded
     package = export(net, tmp_path / "m.mlpackage", x.shape, **options)
-    if not sidecar:
-        package.with_suffix(".pairing.json").unlink()
-    verdict = verify(model, open_package(package), x)
-    assert verdict.faithful is True, verdict.summary()
-    judged = [row.layer for row in verdict.rows if row.variable]
-    assert len(judged) > 0.8 * len(model.layers)
-    attention = {layer for layer in model.layers if ".attn" in layer}
-    assert attention <= set(judged)
+    for program in opened_twice(package):
+        verdict = verify(model, program, x)
+        assert verdict.faithful is True, verdict.summary()
+        judged = [row.layer for row in verdict.rows if row.variable]
+        assert len(judged) > 0.8 * len(model.layers)
+        attention = {layer for layer in model.layers if ".attn" in layer}
+        assert attention <= set(judged)
 
 
 @pytest.mark.parametrize("options", MIXED, ids=str)
@@ -194,8 +199,8 @@ DEFECTS = {
 }
 
 
-def called(tmp_path, form, defect, sidecar, undo=lambda: None):
-    """The culprit of a network of a form with a defect in it, which must change its float64 output."""
+def called(tmp_path, form, defect, undo=lambda: None):
+    """Culprits, with a sidecar and without, of a network with a defect in it, which must change its output."""
     net, model = network(form)
     x = picture(model, 8, 12)
     with torch.no_grad():
@@ -204,17 +209,14 @@ def called(tmp_path, form, defect, sidecar, undo=lambda: None):
         assert (net(torch.from_numpy(x).float()) - honest).abs().max() > 1e-7
     package = export(net, tmp_path / "m.mlpackage", x.shape)
     undo()
-    if not sidecar:
-        package.with_suffix(".pairing.json").unlink()
-    verdict = verify(model, open_package(package), x)
-    assert verdict.faithful is False
-    return verdict.culprit.layer
+    verdicts = [verify(model, program, x) for program in opened_twice(package)]
+    assert [verdict.faithful for verdict in verdicts] == [False, False]
+    return [verdict.culprit.layer for verdict in verdicts]
 
 
-@pytest.mark.parametrize("sidecar", [True, False], ids=["sidecar", "foreign"])
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.__name__)
-def test_a_defect_is_called_at_its_layer(tmp_path, defect, sidecar):
-    assert called(tmp_path, "classical x2, 3conv", defect, sidecar) == DEFECTS[defect]
+def test_a_defect_is_called_at_its_layer(tmp_path, defect):
+    assert called(tmp_path, "classical x2, 3conv", defect) == [DEFECTS[defect]] * 2
 
 
 def wrong_corner(image, scale_factor, mode):
@@ -224,11 +226,10 @@ def wrong_corner(image, scale_factor, mode):
     return image[:, :, rows][:, :, :, columns]
 
 
-@pytest.mark.parametrize("sidecar", [True, False], ids=["sidecar", "foreign"])
-def test_nearest_by_the_wrong_corner_is_called(tmp_path, monkeypatch, sidecar):
+def test_nearest_by_the_wrong_corner_is_called(tmp_path, monkeypatch):
     def defect(net, block):
         honest = swinir.functional
         other = SimpleNamespace(pad=honest.pad, leaky_relu=honest.leaky_relu, interpolate=wrong_corner)
         monkeypatch.setattr(swinir, "functional", other)
 
-    assert called(tmp_path, "real-world x4", defect, sidecar, monkeypatch.undo) == "conv_up1:nearest"
+    assert called(tmp_path, "real-world x4", defect, monkeypatch.undo) == ["conv_up1:nearest"] * 2

@@ -149,8 +149,7 @@ def test_a_defect_around_the_network_is_called_there(tmp_path, network, what):
         assert isolate(verdict, model, program, PICTURE).shows
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("sizes", ["listed", "ranged"])
+@pytest.mark.parametrize(("network", "sizes"), cases(["listed", "ranged"], "listed"))
 def test_images_of_several_sizes(tmp_path, network, sizes):
     model, sides = karat.load(network), (ct.RangeDim(8, 64, default=16), ct.RangeDim(8, 64, default=24))
     listed = ct.EnumeratedShapes([(1, 3, 16, 24), (1, 3, 8, 8)], default=(1, 3, 16, 24))
