@@ -9,12 +9,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from test_distillation import small_model, workplace  # noqa: F401 - a fixture
+from test_distillation import small_model, workplace_in
 
 from karat.convert.training import folder as folders
 from karat.convert.training.log import mend_log, read_log
 from karat.refimpl.checkpoint import write_safetensors
 from karat.refimpl.errors import BadInput
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    return workplace_in(tmp_path, monkeypatch)
 
 
 def refused(result, *words):

@@ -31,11 +31,11 @@ def read_log(path) -> list[dict]:
     lines = [_line(text) for text in whole]
     if None in lines:
         raise BadInput(
-            f"line {1 + lines.index(None)} of {path} is damaged, expected what a training wrote there; restore the file "
-            "or take another folder"
+            f"line {1 + lines.index(None)} of {path} is damaged, expected what a training wrote there; restore the "
+            "file or take another folder"
         )
     last = _line(torn)
-    return lines + [last] if last else lines
+    return [*lines, last] if last else lines
 
 
 def mend_log(path, iteration: int) -> str | None:

@@ -48,8 +48,8 @@ class Patches:
         self.pairs = [pair for pair in pairs if min(pair[0].shape[1:]) >= size]
         if not self.pairs:
             raise BadInput(
-                f"no picture that is trained on holds a patch, expected one of {scale * size} x {scale * size} pixels or "
-                "more; add larger pictures or use smaller patches"
+                f"no picture that is trained on holds a patch, expected one of {scale * size} x {scale * size} pixels "
+                "or more; add larger pictures or use smaller patches"
             )
         self.scale, self.size, self.batch, self.seed = scale, size, batch, seed
         areas = np.array([lr.shape[1] * lr.shape[2] for lr, _ in self.pairs], np.float64)
