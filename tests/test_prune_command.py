@@ -179,10 +179,11 @@ def test_learnt_importances_are_read_from_their_file(folder, tmp_path, kind):
 
 def test_scores_without_a_number_are_null_in_json(folder, monkeypatch):
     """Of a picture that the whole network gives exactly, every loss is infinite."""
-    scored = {path: np.array([np.inf, 1.0, -np.inf]) for path in BASE.config.paths}
+    scored = {path: np.array([np.inf, -np.inf, *range(22)]) for path in BASE.config.paths}
     monkeypatch.setattr(choose, "l1", lambda model, kind: scored)
-    _, document = pruned(folder / "net.safetensors", heads=1)
-    assert document["scores"]["heads"][PATH] == [None, 1.0, None]
+    _, document = pruned(folder / "net.safetensors", hidden=0.5)
+    assert document["scores"]["hidden"][PATH] == [None, None, *range(22)]
+    assert document["plan"][PATH]["hidden"] == list(range(1, 13))
     assert pruned(folder / "net.safetensors", unstructured=0.5)[1]["scores"] == {}
 
 

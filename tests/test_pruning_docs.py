@@ -22,7 +22,7 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.M | re.S)
 def printed(code):
     """What a block prints, run from nothing."""
     with contextlib.redirect_stdout(io.StringIO()) as out:
-        exec(compile(code, "docs/pruning.md", "exec"), {})  # noqa: S102 - the repository's own text
+        exec(compile(code, "docs/pruning.md", "exec"), {})
     return out.getvalue()
 
 
