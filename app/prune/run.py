@@ -66,7 +66,11 @@ def run_prune(console, source, output, wanted, size="256x256"):
 
 def _numbers(scores):
     """Scores of a kind by block, as JSON has them: without infinity, which a PSNR may lose."""
-    return {path: np.where(np.isfinite(found), found, None).tolist() for path, found in scores.items()}
+
+    def plain(values):
+        return [plain(one) for one in values] if isinstance(values, list) else values if np.isfinite(values) else None
+
+    return {path: plain(found.tolist()) for path, found in scores.items()}
 
 
 def _without_weights(network, rate, mask):

@@ -34,8 +34,7 @@ def read_log(path) -> list[dict]:
             f"line {1 + lines.index(None)} of {path} is damaged, expected what a training wrote there; restore the "
             "file or take another folder"
         )
-    last = _line(torn)
-    return [*lines, last] if last else lines
+    return [line for line in (*lines, _line(torn)) if line]
 
 
 def mend_log(path, iteration: int) -> str | None:
