@@ -127,8 +127,7 @@ def test_importances_cost_gamma_each():
     assert sparse(truth(whole), 0.01)(module, lr, hr).item() == pytest.approx(plain + 0.01 * total, rel=1e-12)
 
 
-@pytest.fixture
-def workplace(tmp_path, monkeypatch):
+def workplace_in(tmp_path, monkeypatch):
     """A tiny recipe, pictures, and a command that trains with options and gives its exit code and words."""
     monkeypatch.setattr(fitting, "EVERY", 10)
     recipe = replace(
@@ -153,6 +152,11 @@ def workplace(tmp_path, monkeypatch):
 
     write_safetensors(tmp_path / "network.safetensors", small_model().parameters)
     return tmp_path, go
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    return workplace_in(tmp_path, monkeypatch)
 
 
 def trained(folder):

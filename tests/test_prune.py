@@ -108,6 +108,44 @@ def test_removed_is_masked():
     assert [key for key in [*KINDS, "half", "weights", "uneven", "scale stored"] if not REACHED[key]] == []
 
 
+@PROOF
+@given(
+    st.sampled_from(TAILS).flatmap(swinir_arguments),
+    st.lists(st.sampled_from(["queries", "values"]), min_size=1, unique=True),
+    st.sampled_from(KINDS),
+    st.integers(0, 2**32 - 1),
+)
+def test_channels_of_some_blocks_go_and_others_stay_whole(drawn, what, more, seed):
+    """All blocks then store the scale that they were trained with: their widths no more tell it."""
+    arguments, size = drawn
+    state = random_swinir(arguments, seed).state_dict()
+    model = load({name: value.numpy() for name, value in state.items()}, **explicit(arguments))
+    whole, some = choose(model.config, [], seed), choose(model.config, [*what, more], seed)
+    rng = np.random.default_rng(seed)
+    cut = [path for path in whole if rng.random() < 0.5] or [next(iter(whole))]
+    plan = Plan({path: plan_of(model.config, some).cuts[path] for path in cut})
+    zeros, small = masked(model, plan), removed(model, plan)
+    x = rng.random((1, model.config.channels, *size))
+    assert_same(zeros, small, x, in_swinir(model.config, whole | {path: some[path] for path in cut}))
+    stored = [path for path in whole if f"{path}.attn:query.value" in small.parameters]
+    assert stored == (list(whole) if _any_channel(plan) else [])
+
+
+def _any_channel(plan):
+    return any(any(map(len, (*cut.queries, *cut.values))) for cut in plan.cuts.values())
+
+
+@pytest.mark.parametrize("kind", ["queries", "values"])
+def test_a_scale_of_the_cut_block_alone_is_refused(kind):
+    """The mutant of the property above."""
+    model = network("lightweight x3")[1]
+    small = removed(model, Plan({PATH: replace(Cut(), **{kind: ((0,), (1,), (2,))})}))
+    other = "layers.0.residual_group.blocks.1.attn:query.value"
+    assert load(small.parameters).config.paths == small.config.paths
+    with pytest.raises(BadInput):
+        load({name: value for name, value in small.parameters.items() if name != other})
+
+
 def a_case():
     """(model, plan, kept) of a network of three heads that loses one, and channels of the others."""
     _, model = network("lightweight x3")

@@ -93,11 +93,14 @@ def test_removed_is_masked_and_as_large_as_said(take, hidden, queries, values, u
         zeros, _ = pruned(source, **options, globally=globally, masked=True)
         again, _ = pruned(source, from_plan=plan)
         sparse, counted = pruned(source, **options, globally=globally, unstructured=unstructured or 0.5)
+        silent, _ = pruned(source, **options, globally=globally, unstructured=unstructured or 0.5, masked=True)
         model = load(source)
     x = np.random.default_rng(0).random((1, 3, 9, 7))
     expected = zeros(x)
     assert np.linalg.norm(small(x) - expected) <= 1e-12 * np.linalg.norm(expected)
     assert again.fingerprint == small.fingerprint
+    expected = silent(x)
+    assert np.linalg.norm(sparse(x) - expected) <= 1e-12 * np.linalg.norm(expected)
     assert zeros.config == model.config
     own = small.architecture.parameter_shapes(small.config)
     assert document["parameters_as_is"] == sum(int(np.count_nonzero(small.parameters[name])) for name in own)
@@ -123,11 +126,11 @@ def test_a_plan_carried_out_wrongly_is_caught(monkeypatch, folder):
     right = choose.plan_of
 
     def other(model, wanted, *tellers):
-        plan = right(model, wanted)
+        plan, found = right(model, wanted)
         if wanted.masked:
-            return plan
+            return plan, found
         rolled = {p: {"heads": [(h + 1) % 3 for h in cut.heads]} for p, cut in plan.cuts.items()}
-        return Plan.from_json(json.dumps(rolled))
+        return Plan.from_json(json.dumps(rolled)), found
 
     monkeypatch.setattr("karat.app.prune.run.plan_of", other)
     x = np.random.default_rng(0).random((1, 3, 9, 7))
@@ -156,6 +159,7 @@ def test_what_goes_is_what_scores_lowest(folder, by, kind):
     small, document = pruned(folder / "net.safetensors", by=by, **{kind: amount}, **images)
     assert Plan.from_json(json.dumps(document["plan"])) == expected
     assert document["by"] == by
+    assert document["scores"] == {kind: {path: values.tolist() for path, values in found.items()}}
     assert small.fingerprint == removed(model, expected).fingerprint
 
 
@@ -171,6 +175,16 @@ def test_learnt_importances_are_read_from_their_file(folder, tmp_path, kind):
     assert Plan.from_json(json.dumps(document["plan"])) == expected
     with pytest.raises(BadInput, match=f"holds no scores of {'hidden' if kind == 'heads' else 'heads'}"):
         pruned(folder / "net.safetensors", by=str(stored), **({"hidden": 0.5} if kind == "heads" else {"heads": 1}))
+
+
+def test_scores_without_a_number_are_null_in_json(folder, monkeypatch):
+    """Of a picture that the whole network gives exactly, every loss is infinite."""
+    scored = {path: np.array([np.inf, -np.inf, *range(22)]) for path in BASE.config.paths}
+    monkeypatch.setattr(choose, "l1", lambda model, kind: scored)
+    _, document = pruned(folder / "net.safetensors", hidden=0.5)
+    assert document["scores"]["hidden"][PATH] == [None, None, *range(22)]
+    assert document["plan"][PATH]["hidden"] == list(range(1, 13))
+    assert pruned(folder / "net.safetensors", unstructured=0.5)[1]["scores"] == {}
 
 
 def test_a_removed_network_is_scored_further(folder):
@@ -316,6 +330,8 @@ NET = "net.safetensors -o new.safetensors"
         ("masked.safetensors -o new.safetensors --from-plan plan.json --masked", "masked already"),
         ("masked.safetensors -o new.safetensors --from-plan rest.json", "all 2 heads left in"),
         (f"{NET} --from-plan picture.json", "it is no text"),
+        (f"{NET} --hidden 0.999", "a rate of 0.999 takes 24 of 24 hidden channels of"),
+        (f"{NET} --queries 0.99", "a rate of 0.99 takes 4 of 4 query channels of every head of"),
         (f"{NET} --hidden 0.999 --globally", "a rate of 0.999 takes 48 of 48 hidden channels and 46 can go"),
         ("one.safetensors -o new.safetensors --heads 1", "the only head left in"),
         ("one.safetensors -o new.safetensors --heads 1 --globally", "1 head was to go and none can"),

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from karat.refimpl import load as loading
 from karat.refimpl.checkpoint import write_safetensors
 from karat.refimpl.errors import BadInput
 from karat.refimpl.load import load
-from karat.refimpl.prune import channels, count, heads, masked, removed, scores
+from karat.refimpl.prune import Plan, channels, count, heads, masked, removed, scores
 from karat.refimpl.prune.living import living
 
 FORMS = ["lightweight x3", "denoising", "classical x2, 3conv"]  # the second has no bias in qkv
@@ -86,6 +87,55 @@ def test_what_a_plan_masked_is_dead_and_nothing_else(form, kind, rate):
         gone = getattr(plan.cuts[path], kind)
         dead = [np.flatnonzero(~one).tolist() for one in (alive if alive.ndim == 2 else [alive])]
         assert dead == [list(one) for one in (gone if alive.ndim == 2 else [gone])]
+
+
+PATH = "layers.0.residual_group.blocks.0"
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit", "zeros"),
+    [
+        ("hidden", (3,), {"mlp.fc1.weight": (3,), "mlp.fc1.bias": (3,)}),
+        ("hidden", (3,), {"mlp.fc2.weight": (slice(None), 3)}),
+        ("values", (1, 2), {"attn.qkv.weight": (24 + 6,), "attn.qkv.bias": (24 + 6,)}),
+        ("values", (1, 2), {"attn.proj.weight": (slice(None), 6)}),
+        ("queries", (1, 2), {"attn.qkv.weight": (6,), "attn.qkv.bias": (6,)}),
+        ("queries", (1, 2), {"attn.qkv.weight": (12 + 6,)}),  # softmax takes out what a key's bias adds
+        ("heads", (1,), {"attn.qkv.weight": (slice(28, 32),), "attn.qkv.bias": (slice(28, 32),)}),
+        ("heads", (1,), {"attn.proj.weight": (slice(None), slice(4, 8))}),
+        ("queries", (1,), {"attn.proj.weight": (slice(None), slice(4, 8))}),
+    ],
+)
+def test_a_unit_lives_when_it_is_computed_and_read(kind, unit, zeros):
+    """Without one of both it adds nothing; with a bias alone it does."""
+    model = network(FORMS[0])[1]
+    parameters = {name: np.float64(value) for name, value in model.parameters.items()}
+    model = replace(model, parameters=parameters)
+    half = dict(parameters)
+    for name, place in zeros.items():
+        half[f"{PATH}.{name}"] = half[f"{PATH}.{name}"].copy()
+        half[f"{PATH}.{name}"][place] = 0
+    less = replace(model, parameters=half)
+    expected = np.ones(scores.unit_shape(model.config.paths[PATH], kind), bool)
+    expected[unit] = False
+    np.testing.assert_array_equal(living(less, kind)[PATH], expected)
+    dead = [one for one in scores.single_cuts(kind, expected.shape) if not expected.flat[_number(kind, one, expected)]]
+    for one in dead:  # and masking the rest of it changes nothing
+        assert away(masked(less, Plan({PATH: one})), less) <= 1e-12
+    if len(zeros) == 2:
+        name = next(name for name in zeros if name.endswith("bias"))
+        biased = replace(model, parameters=half | {f"{PATH}.{name}": parameters[f"{PATH}.{name}"]})
+        assert living(biased, kind)[PATH].all()
+        assert away(masked(biased, Plan({PATH: dead[0]})), biased) > 1e-9
+
+
+def _number(kind, cut, shape_of):
+    """Which unit a cut of one names, counted through all heads."""
+    units = getattr(cut, kind)
+    if shape_of.ndim == 1:
+        return units[0]
+    head = next(head for head, gone in enumerate(units) if gone)
+    return head * shape_of.shape[1] + units[head][0]
 
 
 @pytest.fixture

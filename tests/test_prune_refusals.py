@@ -6,7 +6,7 @@ from swinir_networks import network
 
 from karat.refimpl.errors import BadInput
 from karat.refimpl.models import quicksrnet
-from karat.refimpl.prune import Cut, Plan, channels, heads, masked, removed, scores, weights
+from karat.refimpl.prune import Cut, Plan, channels, count, heads, masked, removed, scores, weights
 
 PATH = "layers.0.residual_group.blocks.0"
 KINDS = scores.KINDS
@@ -40,6 +40,13 @@ SMALL_QUICK = quicksrnet.identity(quicksrnet.Config(4, 1, 2))
         (lambda: heads.globally(ONE, scores.l1(ONE, "heads"), 1), "1 head was to go and none can"),
         (lambda: heads.globally(TWO, L1["heads"], 0), "0 heads were to go, expected at least 1"),
         (lambda: channels.globally(TWO, L1["hidden"], 0.99), "a rate of 0.99 takes 48 of 48 .* 46 can .* up to 0.958"),
+        (
+            lambda: channels.per_layer(TWO, "hidden", L1["hidden"], 0.99),
+            "takes 24 of 24 hidden .* 23 can .* up to 0.958",
+        ),
+        (lambda: channels.per_layer(TWO, "values", L1["values"], 0.9), "takes 4 of 4 .* every head of .* up to 0.75"),
+        (lambda: channels.per_layer(TWO, "queries", L1["queries"], 0.9), "takes 4 of 4 query channels"),
+        (lambda: count.without_hidden(TWO, 0.99), "takes 24 of 24 units of a layer and 23 can go"),
         (lambda: removed(TWO, Plan({PATH: Cut(values=((9,), (), ()))})), "value channel 9 of head 0 of .* not there"),
         (lambda: channels.per_layer(TWO, "hidden", {}, 0.5), "scores of hidden channels of"),
         (lambda: scores.l1(SMALL_QUICK, "heads"), "no Swin blocks"),

@@ -26,6 +26,7 @@ from karat.app.table import measure, rows, run
 from karat.app.table.chart import spread
 from karat.app.table.document import document_of
 from karat.app.table.text import markdown, print_table
+from karat.convert.export import coreml
 from karat.refimpl.checkpoint import write_safetensors
 from karat.refimpl.errors import BadInput
 from karat.refimpl.load import file_of, load
@@ -259,6 +260,33 @@ def test_a_tiny_table(table, folder):
         assert (drawn.format, drawn.width > 1000) == ("PNG", True)
     table_is_printed_at(document, 160, tables=1)
     table_is_printed_at(document, 80, tables=2)
+
+
+NOTE = "Core ML larger than file"
+
+
+def test_why_a_package_is_larger_is_said_where_one_is():
+    found = rows.rows(load(SMALL), (8, 8))[:1]
+    about = {"package_size": (8, 8), "repeat": 1, "threads": 1, "kernels": "", "images": ""}
+    about |= {"machine": {"cpu": "", "load_average": 0}}
+    for of_file, of_package, said in ((430, 990, 1), (430, 430, 0), (430, None, 0), (None, None, 0)):
+        one = measure.Measured(found[0], bytes=of_file, coreml_bytes=of_package)
+        notes = document_of(about, found, [one])["notes"]
+        assert sum(note.startswith(NOTE) for note in notes) == said
+
+
+def test_the_package_holds_what_the_note_names(tmp_path):
+    """Weights, masks and position biases at two bytes a number, and at most 128 bytes of padding a parameter."""
+    model, stored = load(SMALL), {}
+    for side in (16, 32):
+        package = coreml.export(model, tmp_path / f"{side}.mlpackage", (1, 3, side, side))
+        stored[side] = next(package.rglob("weight.bin")).stat().st_size
+    of_a_window = model.config.window**2
+    assert stored[32] - stored[16] == 2 * of_a_window * (32**2 - 16**2)
+    tables = sum(v.size for name, v in model.parameters.items() if name.endswith("bias_table"))
+    biases = sum(block.heads for block in model.config.paths.values()) * of_a_window**2
+    numbers = count.parameters(model) - tables + biases + of_a_window * 32**2
+    assert 0 <= stored[32] - 2 * numbers <= 128 * len(SHAPES)
 
 
 def table_is_printed_at(document, width, tables):

@@ -14,6 +14,7 @@ from karat.convert.training.objectives import truth
 from karat.convert.training.patches import Patches, read_pictures
 from karat.convert.training.recipes import RECIPES, unclipped, whole
 from karat.convert.training.starts import identity_start, nearest_start
+from karat.refimpl.errors import BadInput
 from karat.refimpl.models import quicksrnet
 from karat.refimpl.protocol import degrade
 
@@ -99,9 +100,9 @@ def test_pictures_are_found_and_their_absence_is_said(tmp_path):
     ((path, picture),) = read_pictures([tmp_path])
     assert path.name == "grey.png"
     assert picture.shape == (3, 4, 5)
-    with pytest.raises(FileNotFoundError, match="no PNG or JPEG"):
+    with pytest.raises(BadInput, match="no PNG or JPEG"):
         read_pictures([tmp_path / "b"])
-    with pytest.raises(ValueError, match="smaller patches"):
+    with pytest.raises(BadInput, match="smaller patches"):
         Patches([degrade(picture, 2)], scale=2, size=6, batch=1, seed=0)
 
 

@@ -19,7 +19,7 @@ SIDE = 64  # small pixels of a piece: the gradients of a classical network in 3 
 
 
 def plan_of(model, wanted, progress=lambda name, done, total: None, tell=lambda line: None):
-    """What goes of a network, unstructured weights apart.
+    """What goes of a network, unstructured weights apart, and the scores by which it was chosen.
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ def plan_of(model, wanted, progress=lambda name, done, total: None, tell=lambda 
     -------
     Plan
         Without cuts when only unstructured pruning was asked for.
+    dict of str to dict of str to ndarray
+        Scores of all units, by kind and block; empty where nothing was scored.
 
     Raises
     ------
@@ -44,20 +46,22 @@ def plan_of(model, wanted, progress=lambda name, done, total: None, tell=lambda 
     --------
     >>> from karat.app.prune.wanted import Wanted
     >>> from karat.refimpl.load import load
-    >>> plan = plan_of(load("zoo:swinir-small-x2"), Wanted(heads=1, hidden=0.5))
+    >>> plan, scores = plan_of(load("zoo:swinir-small-x2"), Wanted(heads=1, hidden=0.5))
     >>> plan.cuts["layers.1.residual_group.blocks.3"].heads
     (0,)
+    >>> scores["heads"]["layers.1.residual_group.blocks.3"].round()
+    array([316., 323.])
     """
     swinir_blocks(model)  # refuses what has none
     if wanted.from_plan:
-        return _read(model, wanted.from_plan, wanted.masked)
+        return _read(model, wanted.from_plan, wanted.masked), {}
     plan = heads.named(model, wanted.named_heads())
     asked = wanted.scored.items()
     scores = _scores(model, wanted, progress, tell) if asked else {}
     for kind, amount in asked:
         plan = plan.joined(_by_scores(model, kind, amount, scores[kind], wanted.globally))
     check(plan, model.config.paths)
-    return plan
+    return plan, scores
 
 
 def scored_on(wanted):

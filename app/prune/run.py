@@ -3,6 +3,8 @@
 import json as jsonlib
 from pathlib import Path
 
+import numpy as np
+
 from ...refimpl.checkpoint import write_safetensors
 from ...refimpl.errors import BadInput
 from ...refimpl.load import load
@@ -39,10 +41,10 @@ def run_prune(console, source, output, wanted, size="256x256"):
     wanted.check(source, output)
     model = load(source)
     with named_bar("scoring") as progress:
-        plan = plan_of(model, wanted, progress, lambda line: say(console, line))
+        plan, scores = plan_of(model, wanted, progress, lambda line: say(console, line))
     network = (masked if wanted.masked else removed)(model, plan) if plan.cuts else model
     if wanted.unstructured is not None:
-        network = _without_weights(network, wanted.unstructured)
+        network = _without_weights(network, wanted.unstructured, plan if wanted.masked else None)
     report = Report.of(model, network, plan, wanted, size)
     chosen = _chosen(wanted)
     write_safetensors(output, network.parameters, _metadata(source, plan, wanted, chosen))
@@ -55,14 +57,24 @@ def run_prune(console, source, output, wanted, size="256x256"):
             "by": wanted.by if wanted.scored else None,
             "form": wanted.form if plan.cuts else None,
         }
+        about["scores"] = {kind: _numbers(found) for kind, found in scores.items()}
         document = about | report.document() | {"file_bytes": output.stat().st_size}
         write_bytes(wanted.json, (jsonlib.dumps(document, indent=1, allow_nan=False) + "\n").encode())
     print_report(console, f"{source}: {chosen}", report)
     say(console, f"{output} written, {output.stat().st_size:,} bytes")
 
 
-def _without_weights(network, rate):
-    done = weights.pruned(network, rate)
+def _numbers(scores):
+    """Scores of a kind by block, as JSON has them: without infinity, which a PSNR may lose."""
+
+    def plain(values):
+        return [plain(one) for one in values] if isinstance(values, list) else values if np.isfinite(values) else None
+
+    return {path: plain(found.tolist()) for path, found in scores.items()}
+
+
+def _without_weights(network, rate, mask):
+    done = weights.pruned(network, rate, mask)
     if zeros(done) == zeros(network):
         raise BadInput(f"--unstructured {rate} takes no weight that is not zero already; give a higher rate")
     return done

@@ -96,6 +96,12 @@ def _notes(document, entries):
         f"file: safetensors as written; Core ML: the FP16 package for {height} x {width} pixels, as exported; in both "
         "a zero takes as much room as any number"
     )
+    if any(entry["coreml_bytes"] and entry["coreml_bytes"] > entry["bytes"] for entry in entries if entry["bytes"]):
+        yield (
+            "Core ML larger than file: beside the weights, at half the bytes, the package holds its program and what a "
+            "fixed size lets it know beforehand: of a SwinIR, the mask of shifted windows (as many numbers as pixels "
+            "of the padded input times those of a window) and the position bias of every two pixels of a window"
+        )
     yield (
         "PSNR, SSIM: luma of the 8-bit result, low resolution by antialiased bicubic, "
         f"{document['images']}; not fine-tuned after pruning, unless --also names the network"

@@ -15,13 +15,11 @@ import typer
 from rich.progress import track
 
 from ...refimpl.errors import BadInput
-from ...refimpl.load import load
 from ...refimpl.protocol import score
 from ..torch_models import twin
-from .patches import read_pictures
+from .paired import read_evaluation, read_networks
 
 RESAMPLES = 10_000
-LEAST = 2  # seeds, and pictures: a bootstrap of one has no width
 
 
 def interval(differences, seed=0, resamples=RESAMPLES, level=0.95):
@@ -59,16 +57,30 @@ def interval(differences, seed=0, resamples=RESAMPLES, level=0.95):
     return float(low), float(high)
 
 
-def qualities(weights, pictures):
-    """Y-PSNR in dB of a network on every picture, (pictures,)."""
-    model = load(str(weights))
+def qualities(name, model, pictures):
+    """Y-PSNR in dB of a network on every picture, (pictures,).
+
+    Raises
+    ------
+    BadInput
+        When it is no finite number, of which a mean says nothing, or a picture is too small.
+    """
     module = twin(model)
 
     def upscale(x):
         with torch.no_grad():
             return module(torch.from_numpy(x)).numpy()
 
-    return [score(upscale, hr, int(model.scale))[0] for hr in track(pictures, description=f"{weights}")]
+    found = []
+    for path, hr in track(pictures, description=f"{name}"):
+        try:
+            found.append(score(upscale, hr, int(model.scale))[0])
+        except (RuntimeError, ValueError) as error:  # too small to be padded, or for the windows of SSIM
+            reason = str(error).partition("\n")[0].partition(";")[0]
+            raise BadInput(f"{name} cannot run on {path} ({reason}), expected a larger picture; leave it out") from None
+        if not np.isfinite(found[-1]):
+            raise BadInput(f"{name} gives {path} with {found[-1]} dB, expected a finite number; leave the picture out")
+    return found
 
 
 def report(first, second):
@@ -95,11 +107,10 @@ def compare(
 ):
     """Compare two trainings of one network, paired by seed and picture; exit 0 when the first is better, else 1."""
     try:
-        _check(first, against, json)
-        pictures = [picture for _, picture in read_pictures(evaluate)]
-        if len(pictures) < LEAST:
-            raise BadInput("there is one picture, expected at least two: nothing else tells what chance does; add more")
-        found = report(*([qualities(path, pictures) for path in side] for side in (first, against)))
+        _check_json(json, (*first, *against))
+        sides, pictures = read_networks(first, against), read_evaluation(evaluate)
+        named = (zip(paths, models, strict=True) for paths, models in zip((first, against), sides, strict=True))
+        found = report(*([qualities(path, model, pictures) for path, model in side] for side in named))
     except (BadInput, OSError) as error:
         print(f"karat: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
@@ -109,14 +120,10 @@ def compare(
     raise typer.Exit(0 if found["better"] else 1)
 
 
-def _check(first, against, json):
-    if len(first) != len(against):
-        raise BadInput(f"{len(first)} networks against {len(against)}, expected one pair per seed; name as many")
-    if len(first) < LEAST:
-        raise BadInput("there is one seed, expected at least two: nothing else tells what chance does; train another")
-    if json and (json.is_dir() or not json.absolute().parent.is_dir()):
+def _check_json(json, networks):
+    if json and (json == Path("-") or json.is_dir() or not json.absolute().parent.is_dir()):
         raise BadInput(f"{json} cannot be written, expected a file name in an existing folder; make the folder first")
-    if json and json.resolve() in [path.resolve() for path in (*first, *against)]:
+    if json and json.resolve() in [path.resolve() for path in networks]:
         raise BadInput(f"{json} is one of the networks, expected another file; choose another name")
 
 

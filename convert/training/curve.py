@@ -1,9 +1,8 @@
 """The loss and the validation PSNR of a training, drawn."""
 
-import json
-from pathlib import Path
-
 import numpy as np
+
+from .log import read_log
 
 
 def draw_curve(log, path):
@@ -22,7 +21,7 @@ def draw_curve(log, path):
     import matplotlib.pyplot as plt
 
     matplotlib.rcParams["svg.hashsalt"] = "karat"  # the same log gives the same bytes
-    lines = [json.loads(line) for line in Path(log).read_text().splitlines()]
+    lines = read_log(log)
     at = [line["iteration"] / 1000 for line in lines]
     loss, quality = ([line[name] for line in lines] for name in ("loss", "psnr"))
     figure, left = plt.subplots(figsize=(7, 3.2), layout="constrained")

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import pickle
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ...refimpl.errors import BadInput
 from ...refimpl.metrics import luma, psnr
+from .log import mend_log
 
 EVERY = 1000  # iterations between log lines and checkpoints
 AVERAGE = 0.999  # decay of the exponential moving average of the weights ("params_ema")
@@ -52,7 +54,7 @@ def fit(model, objective, patches, validation, work, iterations, rate, hold=None
     Raises
     ------
     BadInput
-        When the checkpoint is damaged, or further than asked for.
+        When the checkpoint or the log is damaged or another network's, or the checkpoint further than asked for.
     """
     work = Path(work)
     work.mkdir(parents=True, exist_ok=True)
@@ -62,6 +64,9 @@ def fit(model, objective, patches, validation, work, iterations, rate, hold=None
     start = _resume(work / "checkpoint.pt", model, optimiser, average)
     if start > iterations:
         raise BadInput(f"{work} holds {start} iterations already, expected at most {iterations}; ask for more of them")
+    dropped = mend_log(work / "log.jsonl", start)
+    if dropped:
+        print(f"karat: {dropped}", file=sys.stderr)
     losses = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=not progress) as bar:
@@ -121,14 +126,32 @@ def _save(path, iteration, model, optimiser, average):
 
 
 def _resume(path, model, optimiser, average):
+    """The iteration that a checkpoint is of, whose state they take on."""
     if not path.exists():
         return 0
     try:
         state = torch.load(path, weights_only=True)
-    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
+    except (RuntimeError, OSError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
         reason = str(error).partition("\n")[0]
         raise BadInput(f"{path} cannot be read ({reason}), expected a checkpoint; take another folder") from None
+    try:
+        return _take_on(state, model, optimiser, average)
+    except (RuntimeError, LookupError, TypeError, ValueError, AttributeError):  # of whatever has another form
+        raise BadInput(
+            f"{path} is not of this training, expected the checkpoint that it wrote; take another folder"
+        ) from None
+
+
+def _take_on(state, model, optimiser, average):
+    shapes = {name: value.shape for name, value in state["average"].items()}
+    own, iteration = [value.shape for value in average.values()], state["iteration"]
+    moments = {i: (one["exp_avg"].shape, one["exp_avg_sq"].shape) for i, one in state["optimiser"]["state"].items()}
+    same = shapes == {name: value.shape for name, value in average.items()}
+    if not same or any(pair != (own[i], own[i]) for i, pair in moments.items()):  # torch does not look at moments
+        raise ValueError
+    if type(iteration) is not int or iteration < 1:
+        raise ValueError
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
     average.update(state["average"])
-    return state["iteration"]
+    return iteration

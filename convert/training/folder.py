@@ -2,25 +2,34 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 from ...refimpl.errors import BadInput
 
 SETTINGS = "settings.json"
+WRITTEN = ("checkpoint.pt", "checkpoint.tmp", "log.jsonl", "log.tmp")
+WRITTEN += ("weights.safetensors", "importances.safetensors", "curve.svg")
 
 
-def claim(work, settings):
-    """Make the folder this training's, or raise BadInput when it is another's.
+def claim(work, settings, inputs=()):
+    """Make the folder this training's, or raise BadInput when it is another's, or nobody's and not empty.
 
     Parameters
     ----------
     work : Path
     settings : dict
         Whatever decides what is learnt; the length and the rate may change.
+    inputs : iterable of Path
+        Files that are read, none of which may be written over.
     """
     work, path = Path(work), Path(work) / SETTINGS
     if work.exists() and not work.is_dir():
         raise BadInput(f"{work} is a file, expected a folder for the training; name another")
+    present = [work / name for name in (*WRITTEN, SETTINGS) if (work / name).exists()]
+    for source in inputs:
+        if any(source.exists() and source.samefile(place) for place in present):
+            raise BadInput(f"{source} would be written over by the training, expected a WORK without it; name another")
     if path.exists():
         before = _read(path)
         for name in settings:
@@ -29,8 +38,24 @@ def claim(work, settings):
                     f"{work} holds a training with {name} {before.get(name)}, not with {settings[name]}; take another "
                     "folder, or the options that it was begun with"
                 )
-    work.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(settings, indent=1) + "\n")
+    elif present:
+        raise BadInput(
+            f"{present[0]} is not of a training (no {SETTINGS} beside it) and would be written over, expected a folder "
+            "without such files; name another"
+        )
+    _write(path, settings)
+
+
+def _write(path, settings):
+    temporary = path.with_name(f".{SETTINGS}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(settings, indent=1) + "\n")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise BadInput(
+            f"{path.parent} cannot be written to ({error.strerror}), expected a folder that can; name another"
+        ) from None
 
 
 def pictures_hash(pairs):

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ...refimpl.errors import BadInput
+
 SUFFIXES = {".png", ".jpg", ".jpeg"}
 
 
@@ -18,13 +20,16 @@ def read_pictures(folders):
 
     Raises
     ------
-    FileNotFoundError
-        When there is none.
+    BadInput
+        When there is none in one of them.
     """
-    paths = sorted(p for folder in folders for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise FileNotFoundError(f"no PNG or JPEG under {', '.join(map(str, folders))}; name a folder with pictures")
-    return [(path, np.asarray(Image.open(path).convert("RGB")).transpose(2, 0, 1)) for path in paths]
+    paths = []
+    for folder in folders:
+        found = [p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES]
+        if not found:
+            raise BadInput(f"there is no PNG or JPEG under {folder}, expected pictures; name a folder that holds some")
+        paths += found
+    return [(path, np.asarray(Image.open(path).convert("RGB")).transpose(2, 0, 1)) for path in sorted(paths)]
 
 
 class Patches:
@@ -42,7 +47,10 @@ class Patches:
     def __init__(self, pairs, scale, size, batch, seed):
         self.pairs = [pair for pair in pairs if min(pair[0].shape[1:]) >= size]
         if not self.pairs:
-            raise ValueError(f"no picture holds a {size} x {size} low-resolution patch; use smaller patches")
+            raise BadInput(
+                f"no picture that is trained on holds a patch, expected one of {scale * size} x {scale * size} pixels "
+                "or more; add larger pictures or use smaller patches"
+            )
         self.scale, self.size, self.batch, self.seed = scale, size, batch, seed
         areas = np.array([lr.shape[1] * lr.shape[2] for lr, _ in self.pairs], np.float64)
         self.chance = areas / areas.sum()  # every pixel equally likely, not every picture

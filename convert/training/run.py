@@ -30,7 +30,7 @@ def run(name, images, work, wanted):
     Raises
     ------
     BadInput
-        When options do not fit the network, or ``work`` holds another training.
+        When options do not fit the network, or ``work`` holds another training, an input or other files.
     """
     work = Path(work)
     recipe = _recipe(name)
@@ -41,7 +41,8 @@ def run(name, images, work, wanted):
     pairs = [degrade(picture, recipe.scale) for _, picture in read_pictures(images)]
     validation, training = pairs[::HELD_OUT], [p for i, p in enumerate(pairs) if i % HELD_OUT]
     patches = Patches(training, recipe.scale, recipe.patch, recipe.batch, wanted.seed)
-    claim(work, {"recipe": name, "pictures": pictures_hash(pairs)} | given.fingerprints() | wanted.lasting())
+    settings = {"recipe": name, "pictures": pictures_hash(pairs)} | given.fingerprints() | wanted.lasting()
+    claim(work, settings, wanted.files())
     iterations, rate = wanted.iterations or recipe.iterations, wanted.rate or recipe.rate
     weights = fit(begun.module, objective, patches, validation, work, iterations, rate, begun.hold)
     about = wanted.told() | {"recipe": name, "iterations": str(iterations)}

@@ -2,8 +2,10 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 from ...refimpl.errors import BadInput
+from ...refimpl.load import file_of
 from ...refimpl.prune.distillation import check_share
 from ...refimpl.prune.scores import KINDS
 
@@ -61,6 +63,11 @@ class Wanted:
         if self.importances:
             given["gamma"] = self.gamma_or_default
         return {name: str(given[name]) for name in sorted(given)}
+
+    def files(self) -> list[Path]:
+        """What is read beside the pictures, where it lies in files."""
+        named = [file_of(source) for source in (self.start, self.structure, self.teacher) if source]
+        return [path for path in named if path]
 
     def lasting(self) -> dict[str, str | None]:
         """What a training keeps to the end, files apart: not its length, and not its rate."""

@@ -15,7 +15,7 @@ from ..errors import BadInput
 from ..models import Model
 from .choose import check_rate, lowest, lowest_of_all, most_of_all, share
 from .living import living
-from .plan import Cut, Plan
+from .plan import UNITS, Cut, Plan
 from .remove import swinir_blocks
 from .scores import check_scores
 
@@ -31,11 +31,16 @@ def per_layer(model: Model, kind: str, scores: Mapping[str, np.ndarray], rate: f
     scores : mapping of str to ndarray
         By block: (heads, width) or (hidden,), as in `scores`.
     rate : float
-        Of the n channels that are left round(rate n) go, but never the last.
+        Of the n channels that are left round(rate n) go.
 
     Returns
     -------
     Plan
+
+    Raises
+    ------
+    BadInput
+        When a layer, or a head, would keep none.
 
     Examples
     --------
@@ -48,7 +53,8 @@ def per_layer(model: Model, kind: str, scores: Mapping[str, np.ndarray], rate: f
     """
     _check(model, kind, scores, rate)
     alive = living(model, kind)
-    return Plan({path: replace(Cut(), **{kind: _lowest(scores[path], alive[path], rate)}) for path in alive})
+    gone = {path: _lowest(kind, scores[path], alive[path], rate, path) for path in alive}
+    return Plan({path: replace(Cut(), **{kind: channels}) for path, channels in gone.items()})
 
 
 def globally(model: Model, scores: Mapping[str, np.ndarray], rate: float) -> Plan:
@@ -143,14 +149,15 @@ def learnt(model: Model, kind: str, importances: Mapping[str, np.ndarray], rate:
     return folded(model, kind, importances), plan
 
 
-def _lowest(scores, alive, rate):
+def _lowest(kind, scores, alive, rate, path):
     """Of the channels themselves, or as many of every head's; those that are zero already stay, but for heads of zeros:
     they lose the first ones, since all heads of a block share one width."""
     values = np.where(alive, scores, np.inf)
     if values.ndim == 1:
-        return lowest(values, share(rate, int(alive.sum())))
+        return lowest(values, share(rate, int(alive.sum()), UNITS[kind], path))
     fewest = min((int(head.sum()) for head in alive if head.any()), default=0)
-    return tuple(lowest(head, share(rate, fewest)) for head in values)
+    count = share(rate, fewest, UNITS[kind], f"every head of {path}")
+    return tuple(lowest(head, count) for head in values)
 
 
 def _check(model, kind, scores, rate):

@@ -21,15 +21,27 @@ def check_rate(rate: float) -> None:
         raise BadInput(f"the rate is {rate}, expected a share between 0 and 1, such as 0.3; give another")
 
 
-def share(rate: float, units: int) -> int:
-    """How many of a layer's units a rate takes: never the last.
+def share(rate: float, units: int, unit: str = "unit", place: str = "a layer") -> int:
+    """How many of a layer's units a rate takes; raises BadInput where it would take the last.
 
     Examples
     --------
-    >>> share(0.3, 10), share(0.9, 2), share(0.1, 2)
-    (3, 1, 0)
+    >>> share(0.3, 10), share(0.5, 2), share(0.1, 2), share(0.5, 0)
+    (3, 1, 0, 0)
+    >>> share(0.9, 2)
+    Traceback (most recent call last):
+        ...
+    karat.refimpl.errors.BadInput: a rate of 0.9 takes 2 of 2 units of a layer and 1 can go, expected a rate up to \
+0.5; give a lower one
     """
-    return max(min(round(rate * units), units - 1), 0)
+    count = round(rate * units)
+    if units and count >= units:
+        highest = np.floor(1000 * max((units - 1) / units, 0.5)) / 1000  # half of one unit is none
+        raise BadInput(
+            f"a rate of {rate} takes {count} of {units} {unit}{'s' if units > 1 else ''} of {place} and {units - 1} "
+            f"can go, expected a rate up to {highest:g}; give a lower one"
+        )
+    return count
 
 
 def lowest(scores: np.ndarray, count: int) -> tuple[int, ...]:

@@ -8,7 +8,11 @@ from .scores import qkv_parts, unit_shape
 
 
 def living(model: Model, kind: str = "heads") -> dict[str, np.ndarray]:
-    """Units that are not masked: of heads, that proj reads with any weight; of channels, that have any number at all.
+    """Units that are computed and read: what is masked is neither, and a unit without one of both adds nothing.
+
+    A hidden channel needs a row of fc1 or its bias and a column of fc2, a value channel a row of qkv and a column of
+    proj, a head one such value channel; a query channel itself, weights of its key channel, and a head that lives. (The
+    bias of a key adds the same to the scores of all tokens, which softmax takes out again.)
 
     Parameters
     ----------
@@ -43,8 +47,9 @@ def _of_block(model, kind, path, block):
         return np.any(model.parameters[f"{path}.{name}.weight"], 0)
 
     if kind == "hidden":
-        return rows("mlp.fc1") | columns("mlp.fc2")
-    if kind == "heads":
-        return columns("attn.proj").reshape(block.heads, -1).any(1)
-    queries, keys, values = qkv_parts(rows("attn.qkv"), block)
-    return queries | keys if kind == "queries" else values | columns("attn.proj").reshape(values.shape)
+        return rows("mlp.fc1") & columns("mlp.fc2")
+    queries, _, values = qkv_parts(rows("attn.qkv"), block)
+    _, keys, _ = qkv_parts(np.any(model.parameters[f"{path}.attn.qkv.weight"], 1), block)
+    values = values & columns("attn.proj").reshape(values.shape)
+    heads = values.any(1)
+    return {"heads": heads, "values": values, "queries": queries & keys & heads[:, None]}[kind]

@@ -10,7 +10,8 @@ import numpy as np
 from ..errors import BadInput
 from ..models import Model
 from .choose import check_rate
-from .remove import silenced, swinir_blocks
+from .plan import Plan
+from .remove import masks, silenced, swinir_blocks
 
 
 def linear_weights(model: Model) -> list[str]:
@@ -25,7 +26,7 @@ def linear_weights(model: Model) -> list[str]:
     return [f"{path}.{layer}.weight" for path in swinir_blocks(model) for layer in layers]
 
 
-def weight_masks(model: Model, rate: float) -> dict[str, np.ndarray]:
+def weight_masks(model: Model, rate: float, plan: Plan | None = None) -> dict[str, np.ndarray]:
     """Which weights stay when the smallest share of all linear layers together goes (L1).
 
     Parameters
@@ -34,6 +35,9 @@ def weight_masks(model: Model, rate: float) -> dict[str, np.ndarray]:
     rate : float
         Of all n weights round(rate n) go; of equal ones the first. Zeros are the smallest: what an earlier round took
         stays away and counts.
+    plan : Plan, optional
+        What is masked in the network: weights of its units go too and are not among the n, so that the same weights of
+        the other units go as in the network from which it was removed.
 
     Returns
     -------
@@ -54,14 +58,16 @@ def weight_masks(model: Model, rate: float) -> dict[str, np.ndarray]:
     check_rate(rate)
     names = linear_weights(model)
     sizes = np.concatenate([np.abs(np.asarray(model.parameters[name])).ravel() for name in names])
-    stay = np.ones(len(sizes), bool)
-    stay[np.argsort(sizes, kind="stable")[: round(rate * len(sizes))]] = False
+    units = masks(model, plan) if plan else {}
+    stay = np.concatenate([np.ravel(units.get(name, np.ones(model.parameters[name].shape, bool))) for name in names])
+    left = np.flatnonzero(stay)
+    stay[left[np.argsort(sizes[left], kind="stable")[: round(rate * len(left))]]] = False
     parts = np.split(stay, np.cumsum([model.parameters[name].size for name in names])[:-1])
     return {name: part.reshape(model.parameters[name].shape) for name, part in zip(names, parts, strict=True)}
 
 
-def pruned(model: Model, rate: float) -> Model:
-    """The network with zeros instead of the smallest share of its linear weights.
+def pruned(model: Model, rate: float, plan: Plan | None = None) -> Model:
+    """The network with zeros instead of the smallest share of its linear weights, a masked plan's apart.
 
     Goes with everything else: removed heads and channels before or after, rounding to 16 bits afterwards.
 
@@ -72,7 +78,7 @@ def pruned(model: Model, rate: float) -> Model:
     >>> bool(np.all(model.parameters["layers.0.residual_group.blocks.0.mlp.fc1.weight"]))
     False
     """
-    return silenced(model, weight_masks(model, rate))
+    return silenced(model, weight_masks(model, rate, plan))
 
 
 def rounds(rate: float, count: int) -> Iterator[float]:
