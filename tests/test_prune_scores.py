@@ -307,3 +307,15 @@ def test_learnt_importances_are_cut_at_a_rate(form, kind, rate, seed):
     expected = channels.folded(model, kind, cut)(x)
     near(masked(whole, plan)(x), expected)
     near(removed(whole, plan)(x), expected)
+
+
+@pytest.mark.parametrize("globally", [False, True])
+def test_a_unit_of_infinite_worth_is_not_gone(globally):
+    """The network gives its picture exactly, and any head less does not: the lowest goes all the same."""
+    _, model = network("classical x2, 3conv")
+    counts = {path: block.heads for path, block in model.config.paths.items()}
+    worth = {path: np.where(np.arange(count) == 0, 1.0, np.inf) for path, count in counts.items()}
+    plan = heads.globally(model, worth, len(counts)) if globally else heads.per_layer(model, worth)
+    assert {path: cut.heads for path, cut in plan.cuts.items()} == dict.fromkeys(counts, (0,))
+    values = {path: np.full(scores.unit_shape(block, "hidden"), np.inf) for path, block in model.config.paths.items()}
+    assert all(len(cut.hidden) for cut in channels.per_layer(model, "hidden", values, 0.5).cuts.values())

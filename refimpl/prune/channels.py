@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import BadInput
 from ..models import Model
 from .choose import check_rate, lowest, lowest_of_all, most_of_all, share
-from .living import living
+from .living import living, marked
 from .plan import UNITS, Cut, Plan
 from .remove import swinir_blocks
 from .scores import check_scores
@@ -75,7 +75,7 @@ def globally(model: Model, scores: Mapping[str, np.ndarray], rate: float) -> Pla
     Plan
     """
     _check(model, "hidden", scores, rate)
-    left = {path: np.where(alive, scores[path], np.inf) for path, alive in living(model, "hidden").items()}
+    left = {path: marked(scores[path], alive) for path, alive in living(model, "hidden").items()}
     whole, most = sum(int(np.isfinite(one).sum()) for one in left.values()), most_of_all(left)
     count = round(rate * whole)
     if count > most:
@@ -152,7 +152,7 @@ def learnt(model: Model, kind: str, importances: Mapping[str, np.ndarray], rate:
 def _lowest(kind, scores, alive, rate, path):
     """Of the channels themselves, or as many of every head's; those that are zero already stay, but for heads of zeros:
     they lose the first ones, since all heads of a block share one width."""
-    values = np.where(alive, scores, np.inf)
+    values = marked(scores, alive)
     if values.ndim == 1:
         return lowest(values, share(rate, int(alive.sum()), UNITS[kind], path))
     fewest = min((int(head.sum()) for head in alive if head.any()), default=0)

@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import BadInput
 from ..models import Model
 from .choose import lowest, lowest_of_all
-from .living import living
+from .living import living, marked
 from .plan import Cut, Plan, all_gone, check
 from .remove import swinir_blocks
 from .scores import check_scores
@@ -128,4 +128,4 @@ def steps(model: Model, scores: Mapping[str, np.ndarray]) -> Iterator[Plan]:
 
 def _of_the_living(model, scores):
     """Scores with infinity for the heads that are gone."""
-    return {path: np.where(alive, scores[path], np.inf) for path, alive in living(model).items()}
+    return {path: marked(scores[path], alive) for path, alive in living(model).items()}

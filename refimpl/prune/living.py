@@ -35,6 +35,17 @@ def living(model: Model, kind: str = "heads") -> dict[str, np.ndarray]:
     return {path: _of_block(model, kind, path, block) for path, block in swinir_blocks(model).items()}
 
 
+def marked(scores: np.ndarray, alive: np.ndarray) -> np.ndarray:
+    """Scores with infinity for the units that are gone, and for no others.
+
+    Examples
+    --------
+    >>> np.isinf(marked(np.array([1.0, np.inf, 2.0]), np.array([True, True, False])))
+    array([False, False,  True])
+    """
+    return np.where(alive, np.minimum(scores, np.finfo(np.float64).max), np.inf)
+
+
 def _of_block(model, kind, path, block):
     unit_shape(block, kind)  # refuses an unknown kind
 
