@@ -31,6 +31,7 @@ class Guards:
 
     def __init__(self):
         self.poison, self.memories, self.panel_gaps, self.gaps = False, [], [], []
+        self.bytes = []  # those of the memories that are asked for as bytes, as scratches are; weights may be as large
 
     def aligned(self, shape, dtype=np.float32):
         """`memory.aligned`, guarded."""
@@ -40,6 +41,8 @@ class Guards:
         if not self.poison:
             whole[first : first + count] = 0
         self.memories.append((whole, first, first + count))
+        if dtype is np.uint8:
+            self.bytes.append(whole[first : first + count])
         return whole[first : first + count].view(dtype).reshape(shape)
 
     def laid_out(self, sizes, start=0):
@@ -63,7 +66,7 @@ class Guards:
             assert _untouched(whole, last, len(whole)), "written behind a buffer"
         if blocks is None:
             return
-        scratches = [whole[a:b] for whole, a, b in self.memories if b - a == blocks.scratch_bytes]
+        scratches = [memory_ for memory_ in self.bytes if len(memory_) == blocks.scratch_bytes]
         assert scratches
         places = [p * layer.panel_bytes + gap for p in range(blocks.panels) for gap in self.panel_gaps]
         for scratch in scratches:
