@@ -7,6 +7,7 @@ import io
 import struct
 import zlib
 
+from .color import UNSAID
 from .density import of_exif, phys, said, same
 from .texts import named, png_text
 
@@ -59,7 +60,7 @@ def _chunks(metadata):
     notes: tuple[str, ...] = ()
     if metadata.icc:
         chunks.append(_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc)))
-    if metadata.cicp and metadata.cicp[:2] != (2, 2):  # which say nothing
+    if metadata.cicp and metadata.cicp[:2] != UNSAID:
         primaries, transfer, _ = metadata.cicp
         chunks.append(_chunk(b"cICP", bytes([primaries, transfer, 0, 1])))  # the numbers of a PNG are RGB, full range
     if metadata.exif:

@@ -246,9 +246,7 @@ class Program:
         BadInput
         """
         known = [feature.name for feature in self.inputs]
-        for what, given in (("inputs", inputs), ("state", state)):
-            if not isinstance(given, Mapping) and (what == "inputs" or given is not None):
-                raise BadInput(f"the {what} are a {type(given).__name__}, expected a dict of arrays by name; give one")
+        _check_named(inputs, "inputs are")
         for name in inputs:
             if name not in known:
                 raise BadInput(f"there is no input {name!r}, the program takes {known}; rename it")
@@ -265,7 +263,13 @@ class Program:
     def _bind_state(self, state, profile):
         """Checked states; new ones when none are given."""
         state = self.make_state() if state is None else state
+        _check_named(state, "state is")
         names = [feature.name for feature in self.states]
         if set(state) != set(names):
             raise BadInput(f"the state holds {sorted(state)}, the program keeps {names}; begin with make_state()")
         return {feature.name: checked(state[feature.name], feature, profile, "state") for feature in self.states}
+
+
+def _check_named(arrays, what):
+    if not isinstance(arrays, Mapping):
+        raise BadInput(f"the {what} a {type(arrays).__name__}, expected a dict of arrays by name; give one")
